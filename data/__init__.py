@@ -1,0 +1,1 @@
+"""Files to tensors: videos, frame folders, arrays, synthetic worlds."""

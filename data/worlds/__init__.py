@@ -1,0 +1,102 @@
+"""Synthetic worlds: videos with true tracks and masks, the same for the same seed everywhere.
+
+Motion is worked out in units of the frame's side, so a seed gives the same motion at every size.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from data.errors import UserError
+from data.videos import Video
+from data.worlds import billiards, shapes
+
+World = Callable[[int, int, np.random.Generator], Video]
+
+WORLDS: dict[str, World] = {
+    "billiards": billiards.simulate,
+    "shapes": shapes.simulate,
+}
+
+# What `synthetic:WORLD` stands for.
+DEFAULTS: dict[str, dict[str, int]] = {
+    "billiards": {"videos": 300, "frames": 50, "size": 64},
+    "traffic": {"videos": 240, "frames": 50, "size": 64},
+    "clevrer": {"videos": 160, "frames": 40, "size": 64},
+    "shapes": {"videos": 4000, "frames": 1, "size": 64},
+}
+
+
+def simulate(world: str, frames: int, size: int, seed: int) -> Video:
+    """One video of a world.
+
+    Args:
+        world: one of WORLDS.
+        frames: how many, at least 1.
+        size: the frame's side in pixels, an even multiple of 8, at least 32.
+        seed: 0 or more; the same (world, seed) gives the same motion at any size.
+
+    Returns:
+        A Video with Truth and masks.
+
+    Raises:
+        UserError: unknown world, or a size, number of frames or seed out of range.
+    """
+    check(world, 1, frames, size, seed)
+    rng = np.random.default_rng([zlib.crc32(world.encode()), seed])
+    return replace(WORLDS[world](frames, size, rng), name=f"{world}_{seed:05d}")
+
+
+def check(world: str, videos: int, frames: int, size: int, seed: int) -> None:
+    """Raise UserError unless a world can be made like this."""
+    if world not in WORLDS:
+        raise UserError(f"unknown world: {world!r}: choose one of {', '.join(WORLDS)}")
+    for name, value, least in (("videos", videos, 1), ("frames", frames, 1), ("seed", seed, 0)):
+        if value < least:
+            raise UserError(f"too small: {name} = {value}: give at least {least}")
+    if size < 32 or size % 8:
+        raise UserError(f"bad size: {size} pixels: give a multiple of 8, at least 32")
+
+
+def split_of(index: int, videos: int) -> str:
+    """The split of video `index`: the last tenth is for test, the tenth before for validation."""
+    held_out = max(1, round(videos / 10))
+    if index >= videos - held_out:
+        return "test"
+    return "val" if index >= videos - 2 * held_out else "train"
+
+
+def generate_dataset(
+    world: str,
+    videos: int,
+    frames: int,
+    size: int,
+    seed: int,
+    progress: Callable[[str, float], None] | None = None,
+) -> Iterator[tuple[str, Video]]:
+    """Videos one after another, each with its split, train first.
+
+    Args:
+        world, frames, size: as for `simulate`.
+        videos: how many, at least 3.
+        seed: of the whole set; the seeds of its videos are its own.
+        progress: called with a line of text and the share done, in [0, 1].
+
+    Yields:
+        ("train" | "val" | "test", Video), the videos named WORLD_00000 and on.
+
+    Raises:
+        UserError: as `simulate`, or fewer than 3 videos.
+    """
+    check(world, videos, frames, size, seed)
+    if videos < 3:
+        raise UserError(f"too few videos: {videos}: give at least 3, one for each split")
+    for index in range(videos):
+        video = simulate(world, frames, size, seed * 1_000_000 + index)
+        yield split_of(index, videos), replace(video, name=f"{world}_{index:05d}")
+        if progress is not None:
+            progress(f"making {world} videos", (index + 1) / videos)

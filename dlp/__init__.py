@@ -1,0 +1,1 @@
+"""Frames to particles and back: prior, encoder, decoder, losses, model."""

@@ -1,0 +1,60 @@
+"""The settings of the stage 1 model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DLPConfig:
+    """Deep latent particles, the object model (DLP, section 4; table of settings: appendix)."""
+
+    particles: int = 12
+    """K, the foreground particles of a frame."""
+    n_prior: int = 20
+    """Keypoint proposals that the Chamfer-KL compares with."""
+    patch: int = 8
+    """Side in pixels of the patches that propose one keypoint each: 4, 8, 16 or 32."""
+    glimpse: int = 16
+    """Side in pixels of a glimpse at scale 1, a multiple of 8."""
+    max_scale: float = 1.5
+    """Largest (and 1 over it, smallest) side of a particle's patch, in glimpses."""
+    features: int = 8
+    """D, the appearance features of a particle."""
+    width: int = 32
+    """Channels of the narrowest convolution."""
+    sigma_prior: float = 0.1
+    """Standard deviation of a proposal, in [-1, 1] coordinates."""
+    beta_kl: float = 0.1
+    """Weight of the divergences against squared error summed over pixels."""
+    kl_balance: float = 0.001
+    """Weight of the appearance's divergence against the positions'."""
+    price: float = 0.5
+    """Cost of one live particle, in squared error."""
+    centre: float = 1.0
+    """Weight that holds each particle at the centroid of its own alpha mask."""
+    warmup_steps: int = 300
+    """Steps over which the price phases in and the noise on the alpha masks fades out."""
+
+    def __post_init__(self) -> None:
+        rules = [
+            (self.particles >= 1, "particles", "at least 1"),
+            (self.n_prior >= 1, "n_prior", "at least 1"),
+            (self.patch in (4, 8, 16, 32), "patch", "4, 8, 16 or 32"),
+            (self.glimpse >= 8 and self.glimpse % 8 == 0, "glimpse", "a multiple of 8"),
+            (self.max_scale >= 1, "max_scale", "at least 1"),
+            (self.features >= 1, "features", "at least 1"),
+            (self.width >= 8 and self.width % 8 == 0, "width", "a multiple of 8"),
+            (self.sigma_prior > 0, "sigma_prior", "above 0"),
+            (self.beta_kl >= 0, "beta_kl", "0 or more"),
+            (self.kl_balance >= 0, "kl_balance", "0 or more"),
+            (self.price >= 0, "price", "0 or more"),
+            (self.centre >= 0, "centre", "0 or more"),
+            (self.warmup_steps >= 0, "warmup_steps", "0 or more"),
+        ]
+        for holds, name, rule in rules:
+            if not holds:
+                raise ValueError(
+                    f"dlp.{name} must be {rule}, found {getattr(self, name)}: "
+                    f"set --dlp.{name} to {rule}"
+                )

@@ -1,0 +1,132 @@
+"""The object model's decoder: RGBA patches over a background (DLP, section 4.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from dlp.config import DLPConfig
+from dlp.glimpse import accumulate, splat, window_side
+from dlp.particles import Particles
+from dlp.prior import block
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A decoded frame and its parts.
+
+    Args:
+        image: [b, 3, h, w] in about [0, 1].
+        foreground: [b, 3, h, w], the particles over black.
+        mask: [b, 1, h, w] in [0, 1], what the particles cover.
+        patches: [b, k, 4, p, p], RGBA in [0, 1], before transparency.
+    """
+
+    image: Tensor
+    foreground: Tensor
+    mask: Tensor
+    patches: Tensor
+
+
+class PatchDecoder(nn.Module):
+    """z_a to an RGBA patch."""
+
+    def __init__(self, config: DLPConfig) -> None:
+        super().__init__()
+        width = 2 * config.width
+        self.cells = config.glimpse // 4
+        self.linear = nn.Linear(config.features, width * self.cells**2)
+        self.convolutions = nn.Sequential(
+            nn.SiLU(),
+            nn.Conv2d(width, 4 * width // 2, 1),
+            nn.PixelShuffle(2),
+            nn.SiLU(),
+            block(width // 2, width // 2),
+            nn.Conv2d(width // 2, 4 * 4, 1),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, appearance: Tensor) -> Tensor:
+        """[b, k, d] to logits [b, k, 4, p, p]."""
+        k = appearance.shape[1]
+        seeds = rearrange(
+            self.linear(appearance), "b k (c i j) -> (b k) c i j", i=self.cells, j=self.cells
+        )
+        return rearrange(self.convolutions(seeds), "(b k) c i j -> b k c i j", k=k)
+
+
+def composite(
+    rgb: Tensor,
+    alpha: Tensor,
+    particles: Particles,
+    background: Tensor,
+    scale: Tensor,
+    max_scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Paste the patches over the background, nearer over farther (DLPv2's order by depth).
+
+    With a_i the alpha of particle i at a pixel, the particles cover A = 1 - prod_i (1 - a_i) of
+    it, with the mean of their colours weighted by a_i exp(z_d,i): sums alone, so that the order
+    in which particles are listed does not matter.
+
+    Args:
+        rgb, alpha: [b, k, 3 and 1, p, p] in [0, 1]; alpha with its transparency.
+        particles: position and depth are used.
+        background: [b, 3, h, w].
+        scale: [b, k] side of a pasted patch in pixels, over p.
+        max_scale: the largest that `scale` can be.
+
+    Returns:
+        image [b, 3, h, w], foreground [b, 3, h, w], mask [b, 1, h, w].
+    """
+    h, w = background.shape[-2:]
+    p = rgb.shape[-1]
+    values, index = splat(
+        torch.cat([alpha, alpha * rgb], 2),
+        particles.position,
+        scale,
+        (h, w),
+        window_side(p, max_scale),
+    )
+    weight = particles.depth.exp()[..., None, None, None]
+    log_clear = torch.log1p(-values[:, :, :1].clamp(max=0.999))
+    sums = accumulate(torch.cat([log_clear, values * weight], 2), index, (h, w))
+    mask = 1 - sums[:, :1].exp()  # (b, 1, h, w)
+    colour = sums[:, 2:] / (sums[:, 1:2] + 1e-5)
+    foreground = mask * colour
+    return foreground + (1 - mask) * background, foreground, mask
+
+
+class ObjectDecoder(nn.Module):
+    """Particles to a frame, over a background image that is learned.
+
+    The masked model (scenes that are not made of objects) is another decoder with the same call.
+    """
+
+    def __init__(self, config: DLPConfig, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.max_scale = config.max_scale
+        self.patch = PatchDecoder(config)
+        self.background = nn.Parameter(torch.full((3, *size), 0.5))
+
+    def forward(self, particles: Particles, alpha_noise: float = 0.0) -> Scene:
+        """Decode.
+
+        Args:
+            particles: with one leading axis, b.
+            alpha_noise: standard deviation of noise on the alpha logits (warm-up).
+        """
+        logits = self.patch(particles.appearance)
+        alpha_logits = logits[:, :, 3:]
+        if alpha_noise:
+            alpha_logits = alpha_logits + alpha_noise * torch.randn_like(alpha_logits)
+        patches = torch.cat([logits[:, :, :3], alpha_logits], 2).sigmoid()
+        alpha = patches[:, :, 3:] * particles.transparency[..., None, None, None]
+        background = self.background.expand(len(alpha), -1, -1, -1)
+        image, foreground, mask = composite(
+            patches[:, :, :3], alpha, particles, background, particles.scale, self.max_scale
+        )
+        return Scene(image, foreground, mask, patches)

@@ -1,0 +1,57 @@
+"""The terms of the stage 1 objective (DLP, section 4.2), as pure functions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def gaussian_kl(mean_q: Tensor, log_q: Tensor, mean_p: Tensor, log_p: Tensor) -> Tensor:
+    """KL(N(mean_q, exp log_q) || N(mean_p, exp log_p)), summed over the last axis.
+
+    Args:
+        mean_q, log_q, mean_p, log_p: [..., n], means and log-variances; they broadcast.
+
+    Returns:
+        [...], nats.
+    """
+    ratio = (log_q - log_p).exp() + (mean_q - mean_p) ** 2 / log_p.exp()
+    return 0.5 * (ratio - 1 + log_p - log_q).sum(-1)
+
+
+def chamfer_kl(mean_q: Tensor, log_q: Tensor, mean_p: Tensor, log_p: Tensor) -> Tensor:
+    """Chamfer-KL of two sets of Gaussians without order (DLP, equation 3).
+
+    sum_i min_j KL(q_i || p_j) + sum_j min_i KL(q_i || p_j); the KL keeps its direction.
+
+    Args:
+        mean_q, log_q: [b, k, n].
+        mean_p, log_p: [b, m, n].
+
+    Returns:
+        [b], nats.
+    """
+    pairs = gaussian_kl(
+        mean_q[:, :, None], log_q[:, :, None], mean_p[:, None], log_p[:, None]
+    )  # (b, k, m)
+    return pairs.min(2).values.sum(1) + pairs.min(1).values.sum(1)
+
+
+def centroid_offset(alpha: Tensor) -> Tensor:
+    """Squared distance of each mask's centroid from the centre of its patch.
+
+    Zero means that a particle's position is its object's centroid, which makes tracks smooth:
+    without it a patch may draw its object anywhere in itself.
+
+    Args:
+        alpha: [..., p, p] in [0, 1].
+
+    Returns:
+        [...], in units of half the patch's side.
+    """
+    p = alpha.shape[-1]
+    steps = (torch.arange(p, device=alpha.device, dtype=alpha.dtype) + 0.5) * 2 / p - 1
+    mass = alpha.sum((-1, -2)) + 1e-3
+    x = (alpha.sum(-2) * steps).sum(-1) / mass
+    y = (alpha.sum(-1) * steps).sum(-1) / mass
+    return x**2 + y**2

@@ -1,0 +1,157 @@
+"""The deep latent particles autoencoder, top to bottom (DLP, figure 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from dlp.config import DLPConfig
+from dlp.decoder import ObjectDecoder, Scene
+from dlp.encoder import GlimpseEncoder, Look
+from dlp.losses import centroid_offset, chamfer_kl, gaussian_kl
+from dlp.particles import Particles
+from dlp.prior import PatchPrior, Proposals
+from dlp.suppress import suppress
+
+DEPTH_BOUND = 4.0
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The posterior of a batch of frames.
+
+    Args:
+        particles: the means, [b, k, ...].
+        appearance_log_variance: [b, k, d].
+        proposals: the n_prior best keypoints, best first.
+    """
+
+    particles: Particles
+    appearance_log_variance: Tensor
+    proposals: Proposals
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A total to minimise and its named terms, detached scalars."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class DLP(nn.Module):
+    """Frames to particles and back.
+
+    Args:
+        config: the settings.
+        size: (h, w) of the frames, multiples of the patch.
+    """
+
+    def __init__(self, config: DLPConfig, size: tuple[int, int]) -> None:
+        super().__init__()
+        if size[0] % config.patch or size[1] % config.patch:
+            raise ValueError(
+                f"frames of {size[0]}x{size[1]} pixels do not divide into patches of "
+                f"{config.patch}: set dlp.patch or frames.size"
+            )
+        self.config = config
+        self.size = size
+        self.prior = PatchPrior(config)
+        self.encoder = GlimpseEncoder(config)
+        self.decoder = ObjectDecoder(config, size)
+
+    def encode(self, image: Tensor, explore: float = 0.0) -> Encoding:
+        """The posterior particles of a batch of frames.
+
+        Args:
+            image: [b, 3, h, w] in [0, 1].
+            explore: scale of the Gumbel noise on the choice among proposals (training).
+        """
+        config = self.config
+        h, w = self.size
+        side = image.new_tensor([w, h])
+        seen = torch.cat([image - 0.5, 3 * (image - self.decoder.background.detach())], 1)
+        found = self.prior(seen)
+        score = suppress(found.presence.sigmoid(), found.position, config.glimpse / 3, side)
+        rank = score.detach().clamp(1e-6, 1 - 1e-6).logit()
+        if explore:
+            rank = rank - explore * torch.empty_like(rank).exponential_().log()
+        best = rank.topk(min(config.n_prior, rank.shape[1])).indices  # (b, n_prior)
+        proposals = Proposals(
+            found.position.gather(1, best[..., None].expand(-1, -1, 2)),
+            found.presence.gather(1, best),
+        )
+        k = min(config.particles, best.shape[1])
+        look: Look = self.encoder(seen, proposals.position[:, :k])
+        alive = look.transparency.sigmoid()
+        reach = config.glimpse / 4 * (look.scale[:, :, None] + look.scale[:, None]) / 2
+        particles = Particles(
+            position=look.position,
+            log_variance=look.log_variance,
+            appearance=look.appearance,
+            transparency=suppress(alive, look.position, reach.detach(), side),
+            scale=look.scale,
+            depth=DEPTH_BOUND * torch.tanh(look.depth / DEPTH_BOUND),
+        )
+        return Encoding(particles, look.appearance_log_variance, proposals)
+
+    def decode(self, particles: Particles) -> Scene:
+        """The frames of `particles` with one leading axis."""
+        return self.decoder(particles)
+
+    def forward(self, image: Tensor) -> Scene:
+        """Encode and decode the means."""
+        return self.decode(self.encode(image).particles)
+
+    def loss(self, image: Tensor, step: int) -> Loss:
+        """The training objective on `image` [b, 3, h, w] at optimiser step `step`."""
+        config = self.config
+        phase = min(1.0, step / config.warmup_steps) if config.warmup_steps else 1.0
+        encoding = self.encode(image, explore=1.0)
+        mean = encoding.particles
+        log_appearance = encoding.appearance_log_variance
+        sample = replace(
+            mean,
+            position=mean.position
+            + (mean.log_variance / 2).exp() * torch.randn_like(mean.position),
+            appearance=mean.appearance
+            + (log_appearance / 2).exp() * torch.randn_like(mean.appearance),
+        )
+        scene = self.decoder(sample, alpha_noise=0.5 * (1 - phase))
+        alive = mean.transparency
+        reconstruction = ((scene.image - image) ** 2).sum((1, 2, 3)).mean()
+        prior_log_variance = mean.log_variance.new_full((1, 1, 2), config.sigma_prior).log() * 2
+        positions = chamfer_kl(
+            mean.position, mean.log_variance, encoding.proposals.position, prior_log_variance
+        ).mean()
+        zero = torch.zeros_like(log_appearance)
+        appearance = gaussian_kl(mean.appearance, log_appearance, zero, zero).sum(1).mean()
+        live = alive.sum(1).mean()
+        # A proposal's presence learns to say beforehand what the glimpse will find.
+        presence = binary_cross_entropy_with_logits(
+            encoding.proposals.presence[:, : mean.count], alive.detach(), reduction="none"
+        )
+        presence = presence.sum(1).mean()
+        centre = (alive * centroid_offset(scene.patches[:, :, 3])).sum(1).mean()
+        total = (
+            reconstruction
+            + config.beta_kl * (positions + config.kl_balance * appearance)
+            + phase * config.price * live
+            + config.centre * centre
+            + presence
+        )
+        terms = {
+            "loss": total,
+            "reconstruction": reconstruction,
+            "chamfer_kl": positions,
+            "appearance_kl": appearance,
+            "live": (alive > 0.3).float().sum(1).mean(),
+            "transparency": alive.mean(),
+            "centre": centre,
+            "presence": presence,
+            "sigma": (mean.log_variance / 2).exp().mean(),
+        }
+        return Loss(total, {name: value.detach() for name, value in terms.items()})

@@ -1,0 +1,45 @@
+"""The settings of the stage 2 model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class DynamicsConfig:
+    """Graph dynamics over linked particles (GNS, section 3; DLP, section 5)."""
+
+    conv: Literal["interaction", "gcn"] = "interaction"
+    """Message passing: `interaction` carries edge features; `gcn` is the paper's plain GCN."""
+    neighbours: int = 5
+    """k of the k-NN particle graph, rebuilt at each step."""
+    history: int = 8
+    """Past frames that a node sees."""
+    hidden: int = 128
+    """Width of nodes, edges and messages."""
+    layers: int = 2
+    """Rounds of message passing."""
+    horizon: int = 10
+    """Longest unroll in training; it grows from 1 over the first half."""
+    noise: float = 0.3
+    """Standard deviation in pixels of the noise on the input history."""
+    walls: bool = True
+    """Whether a node sees its distance to the frame's four sides."""
+
+    def __post_init__(self) -> None:
+        rules = [
+            (self.conv in ("interaction", "gcn"), "conv", "interaction or gcn"),
+            (self.neighbours >= 1, "neighbours", "at least 1"),
+            (self.history >= 2, "history", "at least 2"),
+            (self.hidden >= 8, "hidden", "at least 8"),
+            (self.layers >= 1, "layers", "at least 1"),
+            (self.horizon >= 1, "horizon", "at least 1"),
+            (self.noise >= 0, "noise", "0 or more"),
+        ]
+        for holds, name, rule in rules:
+            if not holds:
+                raise ValueError(
+                    f"dynamics.{name} must be {rule}, found {getattr(self, name)}: "
+                    f"set --dynamics.{name} to {rule}"
+                )

@@ -1,0 +1,119 @@
+"""The graph network that moves particles by one frame (GNS; DLP, section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from dynamics.config import DynamicsConfig
+from dynamics.graph import particle_graph
+from dynamics.layers import CONVS, mlp
+
+
+REACH = 4.0
+"""The unit of lengths on edges and to walls, in frames of typical motion."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the dynamics know of b sets of n linked particles.
+
+    Row i of each set is one and the same particle at every frame.
+
+    Args:
+        position: [b, h, n, 2] of the last h frames, oldest first, (x, y) in [-1, 1].
+        seen: [b, h, n] 1.0 where the encoder found the particle in that frame, else 0.0.
+        code: [b, n, d + 3] appearance, scale's logarithm, depth and transparency's logit.
+        alive: [b, n] bool; the other rows are empty.
+    """
+
+    position: Tensor
+    seen: Tensor
+    code: Tensor
+    alive: Tensor
+
+
+class GraphDynamics(nn.Module):
+    """Predicts the deltas of position and code between a frame and the next.
+
+    The position's target is a normalised acceleration: next = x + v + a, with v the mean
+    displacement of the history; the code's is a delta that starts at nothing.
+
+    Args:
+        config: the settings.
+        features: D of the appearance.
+        size: (h, w) of the frames.
+    """
+
+    def __init__(self, config: DynamicsConfig, features: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.config = config
+        self.size = size
+        codes = features + 3
+        self.register_buffer("side", torch.tensor([size[1], size[0]]) / 2.0)  # pixels a unit
+        self.register_buffer("speed", torch.ones(()))  # typical displacement, pixels a frame
+        self.register_buffer("code_mean", torch.zeros(codes))
+        self.register_buffer("code_std", torch.ones(codes))
+        hidden = config.hidden
+        inputs = 3 * (config.history - 1) + 1 + codes + 2 + (4 if config.walls else 0)
+        self.node = mlp(inputs, hidden, hidden)
+        self.edge = mlp(5, hidden, hidden)
+        self.rounds = nn.ModuleList(CONVS[config.conv](hidden) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(hidden)
+        self.head = mlp(hidden, hidden, 2 + 2 * codes)
+        last = self.head[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
+
+    def fit_normalisation(self, speed: float, code_mean: Tensor, code_std: Tensor) -> None:
+        """Set the scales of inputs and targets, from the training tracks.
+
+        Args:
+            speed: root mean square displacement, pixels a frame.
+            code_mean, code_std: [d + 3].
+        """
+        self.speed.fill_(max(speed, 0.05))
+        self.code_mean.copy_(code_mean)
+        self.code_std.copy_(code_std.clamp(min=1e-3))
+
+    def forward(self, state: State) -> tuple[Tensor, Tensor]:
+        """One step.
+
+        Args:
+            state: with h = config.history frames.
+
+        Returns:
+            position [b, n, 2] and code [b, n, d + 3] of the next frame.
+        """
+        config = self.config
+        pixels = state.position * self.side  # (b, h, n, 2)
+        steps = (pixels[:, 1:] - pixels[:, :-1]) / self.speed  # (b, h - 1, n, 2)
+        velocity = steps[:, -2:].mean(1)
+        code = (state.code - self.code_mean) / self.code_std
+        where = state.position[:, -1]
+        parts = [
+            rearrange(steps, "b h n xy -> b n (h xy)"),
+            rearrange(state.seen, "b h n -> b n h"),
+            code,
+            where,
+        ]
+        near = REACH * self.speed  # pixels
+        if config.walls:
+            low, high = (where + 1) * self.side, (1 - where) * self.side
+            parts.append((torch.cat([low, high], -1) / near).clamp(-1, 2))
+        graph = particle_graph(
+            torch.cat(parts, -1), pixels[:, -1] / near, velocity, state.alive, config.neighbours
+        )
+        x, edges = self.node(graph.x), self.edge(graph.edge_attr)
+        for layer in self.rounds:
+            x, edges = layer(x, graph.edge_index, edges)
+        out = x.new_zeros(*state.alive.shape, 2 + 2 * code.shape[-1])
+        out[state.alive] = self.head(self.norm(x))  # empty rows coast
+        acceleration, delta, gate = out.split([2, code.shape[-1], code.shape[-1]], -1)
+        position = where + (velocity + acceleration) * self.speed / self.side
+        code = state.code + torch.sigmoid(gate - 3) * delta * self.code_std
+        return position, code

@@ -1,0 +1,158 @@
+"""Linked particles: a row an identity, a column a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlp.particles import Particles, to_pixels
+from dynamics.identity import LinkConfig, link
+from dynamics.model import State
+
+LOGIT = 6.0
+"""Bound of a transparency's logit."""
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """The n identities of one video.
+
+    Args:
+        position: [t, n, 2], (x, y) in [-1, 1]; between sightings interpolated, beyond them
+            carried on at the velocity of the nearest ones.
+        code: [t, n, d + 3] appearance, scale's logarithm, depth and transparency's logit;
+            between sightings and beyond them, the nearest sighting's.
+        seen: [t, n] bool.
+    """
+
+    position: Tensor
+    code: Tensor
+    seen: Tensor
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+
+def encode_code(particles: Particles) -> Tensor:
+    """Particles [...] to codes [..., k, d + 3]."""
+    logit = torch.logit(particles.transparency, eps=1e-4).clamp(-LOGIT, LOGIT)
+    extra = torch.stack([particles.scale.log(), particles.depth, logit], -1)
+    return torch.cat([particles.appearance, extra], -1)
+
+
+def decode_code(position: Tensor, code: Tensor) -> Particles:
+    """Positions [..., k, 2] and codes [..., k, d + 3] to particles without uncertainty."""
+    appearance, extra = code[..., :-3], code[..., -3:]
+    return Particles(
+        position=position,
+        log_variance=torch.full_like(position, -14.0),
+        appearance=appearance,
+        transparency=extra[..., 2].sigmoid(),
+        scale=extra[..., 0].exp(),
+        depth=extra[..., 1],
+    )
+
+
+def track(particles: Particles, size: tuple[int, int], config: LinkConfig | None = None) -> Tracks:
+    """Link the particles of one video.
+
+    Args:
+        particles: [t, k, ...].
+        size: (h, w) of the frames.
+        config: how to link.
+
+    Returns:
+        Tracks with a row for each identity, in the order of birth.
+    """
+    pixels = to_pixels(particles.position, *size).numpy()
+    appearance = particles.appearance.numpy()
+    live = particles.transparency.numpy() > 0.3
+    spread = appearance[live].std(0) + 1e-6 if live.any() else np.ones(appearance.shape[-1])
+    identities = link(
+        pixels, appearance / spread, particles.transparency.numpy(), float(max(size)), config
+    )
+    t, n = len(identities), int(identities.max(initial=-1)) + 1
+    code = encode_code(particles)
+    position_rows = torch.zeros(t, n, 2)
+    code_rows = torch.zeros(t, n, code.shape[-1])
+    seen = torch.zeros(t, n, dtype=torch.bool)
+    frame, slot = np.nonzero(identities >= 0)
+    row = torch.from_numpy(identities[frame, slot])
+    frame, slot = torch.from_numpy(frame), torch.from_numpy(slot)
+    position_rows[frame, row] = particles.position[frame, slot]
+    code_rows[frame, row] = code[frame, slot]
+    seen[frame, row] = True
+    return Tracks(fill(position_rows, seen), _nearest(code_rows, seen), seen)
+
+
+def fill(position: Tensor, seen: Tensor) -> Tensor:
+    """Positions [t, n, 2] with the unseen ones interpolated, or carried on beyond the ends."""
+    out = position.clone()
+    for row in range(position.shape[1]):
+        frames = seen[:, row].nonzero()[:, 0].numpy()
+        if not len(frames):
+            continue
+        known = position[frames, row].numpy()
+        first, last = frames[0], frames[-1]
+        every = np.arange(len(position))
+        for axis in range(2):
+            line = np.interp(every, frames, known[:, axis])
+            if len(frames) > 1:
+                before = (known[1] - known[0])[axis] / (frames[1] - frames[0])
+                after = (known[-1] - known[-2])[axis] / (frames[-1] - frames[-2])
+                line[:first] = known[0, axis] + before * (every[:first] - first)
+                line[last + 1 :] = known[-1, axis] + after * (every[last + 1 :] - last)
+            out[:, row, axis] = torch.from_numpy(line)
+    return out
+
+
+def _nearest(code: Tensor, seen: Tensor) -> Tensor:
+    """Codes [t, n, f] with each unseen one replaced by the nearest sighting's."""
+    frames = torch.arange(len(code))
+    gap = (frames[:, None, None] - frames[None, :, None]).abs().float()  # (t, t, 1)
+    nearest = gap.masked_fill(~seen[None], torch.inf).argmin(1)  # (t, n)
+    return code.gather(0, nearest[..., None].expand_as(code))
+
+
+def context_state(tracks: Tracks, history: int, rows: int) -> State:
+    """What is known at the last frame of a context.
+
+    Args:
+        tracks: of the context's frames alone.
+        history: h, the frames that the dynamics see.
+        rows: K; the identities seen last, longest and most often first; the rest is empty.
+
+    Returns:
+        A State with b = 1 and n = rows.
+    """
+    t, n = tracks.seen.shape
+    last = torch.where(tracks.seen.any(0), t - 1 - tracks.seen.flip(0).int().argmax(0), -1)
+    # An identity seen in one frame alone, and not in the last, was no object.
+    score = tracks.seen.sum(0) + 1000.0 * (last == t - 1)
+    usable = (tracks.seen.sum(0) > 1) | (last == t - 1)
+    order = [int(i) for i in score.argsort(descending=True, stable=True) if usable[i]][:rows]
+    position = torch.zeros(1, history, rows, 2)
+    seen = torch.zeros(1, history, rows)
+    code = torch.zeros(1, rows, tracks.code.shape[-1])
+    alive = torch.zeros(1, rows, dtype=torch.bool)
+    for slot, row in enumerate(order):
+        position[0, :, slot] = _last_frames(tracks.position[:, row], history)
+        seen[0, -min(t, history) :, slot] = tracks.seen[-history:, row].float()
+        recent = tracks.seen[-history:, row]
+        code[0, slot] = (
+            tracks.code[-history:, row][recent].mean(0) if recent.any() else tracks.code[-1, row]
+        )
+        alive[0, slot] = True
+    return State(position, seen, code, alive)
+
+
+def _last_frames(path: Tensor, history: int) -> Tensor:
+    """The last `history` frames of a path [t, 2]; a shorter one is carried on backwards."""
+    if len(path) >= history:
+        return path[-history:]
+    velocity = path[1] - path[0] if len(path) > 1 else torch.zeros(2)
+    back = torch.arange(history - len(path), 0, -1)[:, None]
+    return torch.cat([path[0] - velocity * back, path])

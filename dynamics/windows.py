@@ -1,0 +1,100 @@
+"""Windows of tracks that the dynamics are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dynamics.model import State
+from dynamics.tracks import Tracks
+
+
+@dataclass(frozen=True)
+class Window:
+    """A history and what came after it.
+
+    Args:
+        state: the history, [b, h, n, ...].
+        position: [b, u, n, 2] targets.
+        code: [b, u, n, d + 3] targets.
+        mask: [b, u, n] 1.0 where the particle was seen, else 0.0.
+    """
+
+    state: State
+    position: Tensor
+    code: Tensor
+    mask: Tensor
+
+
+def statistics(tracks: Sequence[Tracks], side: Tensor) -> tuple[float, Tensor, Tensor]:
+    """What `GraphDynamics.fit_normalisation` needs, from the seen frames of all tracks.
+
+    Args:
+        tracks: of the training videos.
+        side: [2], pixels a unit of x and of y.
+
+    Returns:
+        The root mean square displacement in pixels a frame, mean and standard deviation of the
+        codes, [d + 3] each.
+    """
+    moves, codes = [], []
+    for track in tracks:
+        both = track.seen[1:] & track.seen[:-1]
+        moves.append(((track.position[1:] - track.position[:-1]) * side)[both])
+        codes.append(track.code[track.seen])
+    move, code = torch.cat(moves), torch.cat(codes)
+    if len(move) < 2:
+        raise ValueError("no particle is seen in two frames in a row: train stage 1 longer")
+    return float(move.square().sum(-1).mean().sqrt()), code.mean(0), code.std(0)
+
+
+def window_starts(tracks: Sequence[Tracks], history: int, horizon: int) -> Tensor:
+    """Every (video, first frame) whose window of history + horizon frames fits: [m, 2] int64."""
+    length = history + horizon
+    starts = [(v, t) for v, track in enumerate(tracks) for t in range(len(track) - length + 1)]
+    return torch.tensor(starts, dtype=torch.long).reshape(-1, 2)
+
+
+def gather(
+    tracks: Sequence[Tracks], starts: Tensor, history: int, horizon: int, rows: int
+) -> Window:
+    """The windows that begin at `starts` [b, 2].
+
+    A window's particles are those seen in one of the history's last two frames, those seen most
+    often first, at most `rows` of them.
+    """
+    b, length = len(starts), history + horizon
+    codes = tracks[0].code.shape[-1]
+    position = torch.zeros(b, length, rows, 2)
+    code = torch.zeros(b, length, rows, codes)
+    seen = torch.zeros(b, length, rows)
+    alive = torch.zeros(b, rows, dtype=torch.bool)
+    for i, (video, start) in enumerate(starts.tolist()):
+        part = slice(start, start + length)
+        present = tracks[video].seen[part]
+        usable = present[history - 2 : history].any(0).nonzero()[:, 0]
+        often = present[:history, usable].sum(0).argsort(descending=True, stable=True)
+        chosen = usable[often[:rows]]
+        n = len(chosen)
+        position[i, :, :n] = tracks[video].position[part, chosen]
+        code[i, :, :n] = tracks[video].code[part, chosen]
+        seen[i, :, :n] = present[:, chosen].float()
+        alive[i, :n] = True
+    weight = seen[:, :history, :, None]  # the code is what the history's sightings agree on
+    mean = (code[:, :history] * weight).sum(1) / weight.sum(1).clamp(min=1)
+    state = State(position[:, :history], seen[:, :history], mean, alive)
+    return Window(state, position[:, history:], code[:, history:], seen[:, history:])
+
+
+def with_noise(state: State, pixels: float, side: Tensor) -> State:
+    """The encoder's jitter on the history; the target stays where it is (GNS, appendix B).
+
+    Args:
+        pixels: standard deviation.
+        side: [2], pixels a unit of x and of y.
+    """
+    noise = torch.randn_like(state.position) * pixels / side
+    return State(state.position + noise, state.seen, state.code, state.alive)

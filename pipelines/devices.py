@@ -1,0 +1,82 @@
+"""Processes and devices: starting them, sending a batch, agreeing on a value."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from data.errors import UserError
+from pipelines.stage import Stage
+
+
+@functools.cache
+def start_fabric(accelerator: str, devices: int, nodes: int, precision: Any) -> Fabric:
+    """The processes and devices, started once and shared by both stages.
+
+    Raises:
+        UserError: the machine does not have them.
+    """
+    try:
+        fabric = Fabric(
+            accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision
+        )
+        fabric.launch()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"cannot train with accelerator {accelerator}, {devices} devices on {nodes} nodes, "
+            f"precision {precision}: {' '.join(str(error).split())}: use --stage1.accelerator auto"
+        ) from error
+    return fabric
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """Every tensor of a batch, in whatever dataclasses and containers, on the device."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if is_dataclass(value) and not isinstance(value, type):
+        moved = {f.name: to_device(getattr(value, f.name), device) for f in fields(value)}
+        return type(value)(**moved)
+    if isinstance(value, dict):
+        return {key: to_device(item, device) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(to_device(item, device) for item in value)
+    return value.to(device) if hasattr(value, "to") else value
+
+
+class Sealed:
+    """Hides a batch from Fabric, which refuses frozen dataclasses."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+
+class LossModule(nn.Module):
+    """The stage's loss as a forward pass, for Fabric to cast and to average over processes."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.model = stage.model
+        self.compute = stage.loss
+
+    def forward(self, sealed: Sealed, step: int, progress: float) -> tuple[Tensor, dict]:
+        """The total, and the detached terms."""
+        loss = self.compute(sealed.batch, step, progress)
+        return loss.total, {name: term.detach() for name, term in loss.terms.items()}
+
+
+def mean_terms(fabric: Fabric, losses: list[dict[str, Tensor]]) -> dict[str, float]:
+    """Each term's mean over a step's draws and processes."""
+    rows = torch.stack([torch.stack([term.float() for term in loss.values()]) for loss in losses])
+    means = fabric.all_reduce(rows.mean(0), reduce_op="mean")
+    assert isinstance(means, Tensor)  # a tensor in, a tensor out
+    return dict(zip(losses[0], means.tolist(), strict=True))
+
+
+def agree(fabric: Fabric, value: Any) -> Any:
+    """The first process's word, so that all stop at the same step."""
+    return fabric.broadcast(value) if fabric.world_size > 1 else value

@@ -1,0 +1,260 @@
+"""Drawing on uint8 frames: particles with their tracks, boxes, captions and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from dlp.particles import Particles, to_pixels
+
+LIVE = 0.3  # a particle of less transparency is not in use: neither drawn nor counted
+
+# Each next colour is the one farthest from those before it in CIE Lab, among the bright and
+# saturated ones, so that a scene of few particles gets the clearest colours.
+PALETTE = np.array(
+    [
+        *[(255, 90, 60), (0, 255, 0), (180, 0, 255), (0, 210, 255), (120, 135, 30)],
+        *[(165, 90, 150), (45, 255, 180), (0, 120, 255), (255, 225, 0), (255, 15, 195)],
+        *[(0, 135, 105), (255, 195, 135), (165, 240, 90), (225, 30, 105), (255, 150, 0)],
+        *[(210, 120, 255), (165, 180, 255), (255, 150, 165), (0, 150, 30), (195, 225, 150)],
+        *[(165, 105, 30), (90, 240, 225), (0, 240, 105), (30, 120, 180)],
+    ],
+    dtype=np.uint8,
+)
+
+_SHIFT = 4  # OpenCV draws at 1/16 pixel
+Colour = tuple[int, int, int]
+
+
+def colour_of(identity: int) -> Colour:
+    """The colour of particle row `identity`; rows 24 apart share one."""
+    red, green, blue = PALETTE[identity % len(PALETTE)].tolist()
+    return red, green, blue
+
+
+def in_pixels(
+    particles: Particles, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is drawn of a set of particles, as arrays in pixels.
+
+    Returns:
+        position [..., k, 2] (x, y) in pixels, transparency [..., k] in [0, 1],
+        deviation [..., k, 2], the position's standard deviation in pixels.
+    """
+    half_side = particles.position.new_tensor([width, height]) / 2
+    deviation = (particles.log_variance / 2).exp() * half_side
+    position = to_pixels(particles.position, height, width)
+    return _array(position), _array(particles.transparency), _array(deviation)
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().float().cpu().numpy()
+
+
+def enlarge(frame: np.ndarray, factor: int) -> np.ndarray:
+    """Upscale a uint8 frame [h, w, 3] by a whole factor >= 1, smoothly."""
+    if factor == 1:
+        return frame.copy()
+    return cv2.resize(frame, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+
+
+def dim(frame: np.ndarray, strength: float = 0.35) -> np.ndarray:
+    """Darken a uint8 frame by `strength` in [0, 1], so that what is drawn on it stands out."""
+    return cv2.convertScaleAbs(frame, alpha=1 - strength)
+
+
+def draw_particles(
+    frame: np.ndarray,
+    position: np.ndarray,
+    transparency: np.ndarray,
+    *,
+    factor: int = 1,
+    identity: np.ndarray | None = None,
+    deviation: np.ndarray | None = None,
+    trail: np.ndarray | None = None,
+    radius: float = 2.0,
+) -> np.ndarray:
+    """Rings at the live particles, in the colour of their identity, as opaque as they are.
+
+    Args:
+        frame: [h * factor, w * factor, 3] uint8, already enlarged; left as it is.
+        position: [k, 2] (x, y) in pixels of the frame before it was enlarged. Rows that are not
+            finite are passed over.
+        transparency: [k] in [0, 1]; below `LIVE` a particle is not drawn.
+        factor: how much the frame was enlarged.
+        identity: [k] ints that choose the colours, by default the row.
+        deviation: [k, 2] standard deviations in pixels; drawn as a thin ellipse of two of them.
+        trail: [t, k, 2] positions up to and with now, oldest first; drawn as a fading tail,
+            interrupted where not finite.
+        radius: of the ring, in pixels before enlargement.
+
+    Returns:
+        [h * factor, w * factor, 3] uint8, a new frame.
+    """
+    canvas = np.ascontiguousarray(frame).copy()
+    identity = np.arange(len(position)) if identity is None else identity
+    live = (transparency >= LIVE) & np.isfinite(position).all(-1)
+    rows = [int(row) for row in np.flatnonzero(live)]
+    weight = max(1, round(factor / 3))
+    if trail is not None:
+        for row in rows:
+            _tail(canvas, (trail[:, row] + 0.5) * factor - 0.5, colour_of(identity[row]), weight)
+    for row in rows:
+        colour, opacity = colour_of(identity[row]), float(np.clip(transparency[row], 0, 1))
+        centre = (position[row] + 0.5) * factor - 0.5
+        ring = radius * factor
+        if deviation is not None:
+            axes = np.clip(2 * deviation[row] * factor, 1, 4 * max(canvas.shape[:2]))
+            _blend(canvas, centre, axes.max() + 3, 0.6 * opacity, _ellipse(axes, colour))
+        _blend(canvas, centre, ring + weight + 3, 0.45 * opacity, _disc(ring, (0, 0, 0), weight + 2))
+        _blend(canvas, centre, ring + weight + 3, opacity, _disc(ring, colour, weight))
+        _blend(canvas, centre, weight + 3, opacity, _disc(0.6 * weight, colour, cv2.FILLED))
+    return canvas
+
+
+Paint = Callable[[np.ndarray, tuple[int, int]], None]
+
+
+def _blend(canvas: np.ndarray, centre: np.ndarray, reach: float, opacity: float, paint: Paint):
+    """Paint on a copy of the square around the centre and mix it back in, in place."""
+    height, width = canvas.shape[:2]
+    x0, y0 = np.clip(np.floor(centre - reach), 0, (width, height)).astype(int)
+    x1, y1 = np.clip(np.ceil(centre + reach) + 1, 0, (width, height)).astype(int)
+    if x0 >= x1 or y0 >= y1:
+        return
+    region = canvas[y0:y1, x0:x1]
+    layer = region.copy()
+    paint(layer, _fixed(centre - (x0, y0)))
+    canvas[y0:y1, x0:x1] = cv2.addWeighted(layer, opacity, region.copy(), 1 - opacity, 0)
+
+
+def _fixed(point: np.ndarray) -> tuple[int, int]:
+    x, y = np.round(np.asarray(point, float) * (1 << _SHIFT)).astype(int)
+    return int(x), int(y)
+
+
+def _disc(radius: float, colour: Colour, weight: int) -> Paint:
+    size = round(radius * (1 << _SHIFT))
+    return lambda layer, at: cv2.circle(layer, at, size, colour, weight, cv2.LINE_AA, _SHIFT)
+
+
+def _ellipse(axes: np.ndarray, colour: Colour) -> Paint:
+    size = _fixed(axes)
+    return lambda layer, at: cv2.ellipse(
+        layer, at, size, 0, 0, 360, colour, 1, cv2.LINE_AA, _SHIFT
+    )
+
+
+def _tail(canvas: np.ndarray, points: np.ndarray, colour: Colour, weight: int) -> None:
+    """Segments from old and faint to new and bright, in place."""
+    for age, (start, end) in enumerate(zip(points[:-1], points[1:], strict=True), start=1):
+        if not np.isfinite([start, end]).all():
+            continue
+        middle, reach = (start + end) / 2, np.abs(end - start).max() / 2 + weight + 2
+        step = _fixed((end - start) / 2)
+
+        def segment(layer: np.ndarray, at: tuple[int, int], step: tuple[int, int] = step) -> None:
+            ends = (at[0] - step[0], at[1] - step[1]), (at[0] + step[0], at[1] + step[1])
+            cv2.line(layer, *ends, colour, weight + 1, cv2.LINE_AA, _SHIFT)
+
+        _blend(canvas, middle, reach, 0.15 + 0.7 * age / len(points), segment)
+
+
+def draw_boxes(
+    frame: np.ndarray,
+    boxes: np.ndarray,
+    transparency: np.ndarray,
+    *,
+    factor: int = 1,
+    identity: np.ndarray | None = None,
+) -> np.ndarray:
+    """Boxes of the live particles in the colour of their identity.
+
+    Args:
+        frame: [h * factor, w * factor, 3] uint8, already enlarged; left as it is.
+        boxes: [k, 4] (x0, y0, x1, y1) of the outermost pixels' centres, in pixels before
+            enlargement. Rows that are not finite are passed over.
+        transparency: [k] in [0, 1]; below `LIVE` a box is not drawn.
+
+    Returns:
+        [h * factor, w * factor, 3] uint8, a new frame.
+    """
+    canvas = np.ascontiguousarray(frame).copy()
+    identity = np.arange(len(boxes)) if identity is None else identity
+    for row in np.flatnonzero((transparency >= LIVE) & np.isfinite(boxes).all(-1)):
+        first = np.floor(boxes[row, :2] * factor).astype(int).tolist()
+        last = np.ceil((boxes[row, 2:] + 1) * factor - 1).astype(int).tolist()
+        for colour, weight in (((0, 0, 0), 3), (colour_of(int(identity[row])), 1)):
+            cv2.rectangle(canvas, first, last, colour, weight, cv2.LINE_AA)
+    return canvas
+
+
+def mask_boxes(masks: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    """The box of each mask's pixels above the threshold: [k, h, w] to [k, 4], NaN if none."""
+    inside = masks > threshold
+    sides = []
+    for axis in (1, 2):  # over rows it leaves x, over columns y
+        line = inside.any(axis)
+        sides.append((line.argmax(-1), line.shape[-1] - 1 - line[:, ::-1].argmax(-1)))
+    (x0, x1), (y0, y1) = sides
+    boxes = np.stack([x0, y0, x1, y1], -1).astype(float)
+    boxes[~inside.any((1, 2))] = np.nan
+    return boxes
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def label(
+    frame: np.ndarray, text: str, *, height: int = 22, colour: Colour = (235, 235, 235)
+) -> np.ndarray:
+    """The frame under a small dark caption bar: [h, w, 3] to [h + height, w, 3]."""
+    bar = Image.new("RGB", (frame.shape[1], height), (24, 26, 30))
+    ImageDraw.Draw(bar).text(
+        (6, height / 2), text, fill=colour, font=_font(round(0.6 * height)), anchor="lm"
+    )
+    return np.concatenate([np.asarray(bar), frame])
+
+
+def plot_curves(
+    curves: Mapping[str, np.ndarray],
+    *,
+    title: str,
+    unit: str,
+    bands: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+) -> np.ndarray:
+    """Values against forecast step, one line a method, the first one emphasised.
+
+    Args:
+        curves: name to [h] values at steps 1 to h; NaN leaves a gap.
+        bands: name to (low, high) [h] each, shaded.
+
+    Returns:
+        [height, width, 3] uint8.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(6.4, 3.8), dpi=110, layout="constrained")
+    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+    for index, (name, values) in enumerate(curves.items()):
+        colour, steps = f"C{index}", np.arange(1, len(values) + 1)
+        style = "-" if index == 0 else "--"
+        axes.plot(steps, values, style, color=colour, lw=2.4 if index == 0 else 1.4, label=name)
+        if bands and name in bands:
+            axes.fill_between(steps, *bands[name], color=colour, alpha=0.15, lw=0)
+    axes.set(title=title, xlabel="forecast step", ylabel=unit)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

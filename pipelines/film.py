@@ -1,0 +1,140 @@
+"""Films a person looks at: truth, forecast and particles side by side; mp4 and GIF."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.write import write_mp4
+from pipelines.draw import dim, draw_particles, enlarge, label
+
+CONTEXT_COLOUR = (120, 150, 175)
+FORECAST_COLOUR = (255, 160, 40)
+_BORDER, _GAP = 3, 6
+
+
+def side_by_side(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    position: np.ndarray,
+    transparency: np.ndarray,
+    *,
+    context: int,
+    deviation: np.ndarray | None = None,
+    panel_height: int = 256,
+    tail: int = 12,
+) -> np.ndarray:
+    """Truth | prediction | particles with their tracks, captioned, a frame a step.
+
+    Context frames have a grey-blue border and forecast frames an orange one. The particles
+    lie over the darkened prediction, so that nothing of the true future shows in them.
+
+    Args:
+        truth: [t, h, w, 3] uint8, the context and then the true future.
+        prediction: [t, h, w, 3] uint8, the reconstructed context and then the forecast; or the
+            forecast alone, [t - context, h, w, 3], then the context frames stand in for theirs.
+        position: [t, k, 2] (x, y) in pixels; row k is one particle throughout.
+        transparency: [t, k] in [0, 1].
+        context: how many of the t frames were seen.
+        deviation: [t, k, 2] in pixels, to draw uncertainty.
+        panel_height: least height of a panel in the film; frames are enlarged by a whole factor.
+        tail: steps that a track's tail is long.
+
+    Returns:
+        [t, H, W, 3] uint8, H and W even, as H.264 needs.
+
+    Raises:
+        ValueError: lengths that do not fit together.
+    """
+    steps, height, width = truth.shape[:3]
+    if len(prediction) == steps - context:
+        prediction = np.concatenate([truth[:context], prediction])
+    lengths = {len(prediction), len(position), len(transparency), steps}
+    if len(lengths) > 1:
+        raise ValueError(f"side_by_side: lengths differ: {sorted(lengths)}; expected {steps} each")
+    factor = max(1, -(-panel_height // height))
+    radius = max(2.0, 0.03 * max(height, width))
+    films = []
+    for t in range(steps):
+        seen = t < context
+        particles = draw_particles(
+            dim(enlarge(prediction[t], factor)),
+            position[t],
+            transparency[t],
+            factor=factor,
+            deviation=None if deviation is None else deviation[t],
+            trail=position[max(0, t - tail) : t + 1],
+            radius=radius,
+        )
+        tag = f"context {t + 1}/{context}" if seen else f"forecast +{t + 1 - context}"
+        titles = ("truth", f"{'reconstruction' if seen else 'prediction'}   {tag}", "particles")
+        panels = (enlarge(truth[t], factor), enlarge(prediction[t], factor), particles)
+        colour = CONTEXT_COLOUR if seen else FORECAST_COLOUR
+        films.append(_row([_panel(p, c, colour) for p, c in zip(panels, titles, strict=True)]))
+    return np.stack(films)
+
+
+def _panel(frame: np.ndarray, caption: str, colour: tuple[int, int, int]) -> np.ndarray:
+    height, width = frame.shape[:2]
+    framed = np.empty((height + 2 * _BORDER, width + 2 * _BORDER, 3), np.uint8)
+    framed[:] = colour
+    framed[_BORDER:-_BORDER, _BORDER:-_BORDER] = frame
+    return label(framed, caption, colour=colour if "+" in caption else (235, 235, 235))
+
+
+def _row(panels: Sequence[np.ndarray]) -> np.ndarray:
+    gap = np.full((panels[0].shape[0], _GAP, 3), 24, np.uint8)
+    row = np.concatenate([panels[0], *(x for panel in panels[1:] for x in (gap, panel))], 1)
+    return np.pad(row, ((0, row.shape[0] % 2), (0, row.shape[1] % 2), (0, 0)), mode="edge")
+
+
+def gif_bytes(frames: Sequence[np.ndarray] | np.ndarray, fps: float) -> bytes:
+    """An endless GIF of uint8 frames [t, h, w, 3] with one palette for all of them.
+
+    GIF counts time in hundredths of a second and browsers slow down below two of them, so the
+    rate is rounded and at most 50. Equal frames in a row become one that lasts as long.
+    """
+    images = [Image.fromarray(frame) for frame in frames]
+    # The palette is made from at most eight frames side by side: later colours count too.
+    chosen = [frames[i] for i in np.linspace(0, len(images) - 1, min(8, len(images))).astype(int)]
+    palette = Image.fromarray(np.concatenate(chosen, 1)).quantize(
+        colors=255, method=Image.Quantize.MEDIANCUT
+    )
+    first, *rest = [
+        image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images
+    ]
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        "GIF",
+        save_all=True,
+        append_images=rest,
+        duration=max(20, round(100 / fps) * 10),
+        loop=0,
+        optimize=False,
+    )
+    return buffer.getvalue()
+
+
+def write_gif(path: str | Path, frames: Sequence[np.ndarray] | np.ndarray, fps: float) -> None:
+    """Write `gif_bytes` to a file, whole or not at all."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(gif_bytes(frames, fps))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> None:
+    """Write uint8 frames [h, w, 3] as the file's ending says: .gif, or else H.264 mp4."""
+    if Path(path).suffix.lower() == ".gif":
+        write_gif(path, list(frames), fps)
+    else:
+        write_mp4(path, frames, fps)

@@ -1,0 +1,58 @@
+"""What the engine trains: a stage, its loss, and where its curves go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss and what it is made of.
+
+    Args:
+        total: scalar to minimise, a mean over the batch's items.
+        terms: named scalars for the curves.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class Board(Protocol):
+    """Where the curves go."""
+
+    def scalars(self, values: dict[str, float], step: int) -> None:
+        """Add a point to each named curve."""
+
+
+class Stage(Protocol):
+    """What is trained: a model, its data, its loss, its validation.
+
+    A stage may have a method `parameter_groups()` too, giving torch's parameter groups with
+    peak rates of their own; else every parameter has the config's.
+    """
+
+    name: str
+    """The stage's folder in the run: stage1 or stage2."""
+    model: nn.Module
+    """What is trained and saved."""
+    best_key: str
+    """The key of `evaluate` that decides which checkpoint is best."""
+    best_mode: Literal["min", "max"]
+    """Whether less or more of it is better."""
+
+    def batch(self, step: int, generator: torch.Generator) -> Any:
+        """Draw a batch, every choice from the generator alone; on any device."""
+
+    def loss(self, batch: Any, step: int, progress: float) -> Loss:
+        """The loss of a batch on the model's device; progress in [0, 1) is the share done."""
+
+    def evaluate(self, step: int) -> dict[str, float]:
+        """Validation, on one process, with the model in eval mode and without gradients."""
+
+    def config(self) -> dict[str, Any]:
+        """What builds the stage again, as plain values; a run resumes only if it is the same."""
