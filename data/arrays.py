@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import h5py
 import numpy as np
@@ -22,6 +21,7 @@ ARRAY_SUFFIXES = (".npy", ".npz", *HDF5_SUFFIXES)
 KEYS = ("frames", "imgs")
 # Room for one chunk of a compressed data set, which would else be unpacked for every frame.
 CHUNK_CACHE = 64 << 20
+DAMAGE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class VideoArray:
         for index in picks:
             try:
                 yield self.frame(video, index)
-            except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            except DAMAGE as error:
                 raise BadFile(
                     f"damaged array: {where}: frame {index} cannot be read: copy the file again"
                 ) from error
@@ -68,7 +68,7 @@ def open_array(path: Path) -> VideoArray:
         return opener(path)
     except PermissionError as error:
         raise UserError(f"no permission to read: {path}: allow it with chmod u+r") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise UserError(
             f"damaged array file: {path}: it is cut short or not {suffix[1:]}: "
             "copy or save it again"
@@ -101,27 +101,24 @@ def _open_npy(path: Path) -> VideoArray:
 
 
 def _open_npz(path: Path) -> VideoArray:
-    archive = zipfile.ZipFile(path)
-    names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    chosen = [key for key in KEYS if key in names] or (names if len(names) == 1 else [])
-    if not chosen:
-        found = ", ".join(sorted(names)[:5]) or "none"
-        raise UserError(f"no frames in: {path}: found arrays {found}: name the array 'frames'")
-    stream: IO[bytes] = archive.open(chosen[0] + ".npy")
-    version = np.lib.format.read_magic(stream)
-    read_header = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, fortran, kind = read_header(stream)
-    videos, frames, height, width = _sizes(path, shape, kind)
-    if fortran:
-        raise UserError(
-            f"wrong order of array: {path}: saved column by column (Fortran): "
-            "save it again with np.ascontiguousarray"
+    with ExitStack() as stack:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+        stream = stack.enter_context(archive.open(_key(path, archive) + ".npy"))
+        version = np.lib.format.read_magic(stream)
+        read_header = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
         )
-    begin, length = stream.tell(), math.prod((height, width, 3))
+        shape, fortran, kind = read_header(stream)
+        videos, frames, height, width = _sizes(path, shape, kind)
+        if fortran:
+            raise UserError(
+                f"wrong order of array: {path}: saved column by column (Fortran): "
+                "save it again with np.ascontiguousarray"
+            )
+        stack.pop_all()  # the frames are read from it later
+    begin, length = stream.tell(), height * width * 3
 
     def frame(video: int, index: int) -> np.ndarray:
         # Seeking forward unpacks and drops what lies between; frames come in order.
@@ -134,14 +131,25 @@ def _open_npz(path: Path) -> VideoArray:
     return VideoArray(videos, frames, height, width, frame)
 
 
+def _key(path: Path, archive: zipfile.ZipFile) -> str:
+    """Which array of an .npz holds the frames."""
+    names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    chosen = [key for key in KEYS if key in names] or (names if len(names) == 1 else [])
+    if not chosen:
+        found = ", ".join(sorted(names)[:5]) or "none"
+        raise UserError(f"no frames in: {path}: found arrays {found}: name the array 'frames'")
+    return chosen[0]
+
+
 def _open_hdf5(path: Path) -> VideoArray:
-    file = h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE)
-    images = file.get("imgs")
-    if not isinstance(images, h5py.Dataset):
-        found = ", ".join(sorted(file)[:5]) or "nothing"
-        file.close()
-        raise UserError(f"no 'imgs' in: {path}: found {found}: name the data set 'imgs'")
-    sizes = _sizes(path, images.shape, images.dtype)
+    with ExitStack() as stack:
+        file = stack.enter_context(h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE))
+        images = file.get("imgs")
+        if not isinstance(images, h5py.Dataset):
+            found = ", ".join(sorted(file)[:5]) or "nothing"
+            raise UserError(f"no 'imgs' in: {path}: found {found}: name the data set 'imgs'")
+        sizes = _sizes(path, images.shape, images.dtype)
+        stack.pop_all()  # the frames are read from it later
     if images.ndim == 4:
         return VideoArray(*sizes, lambda _, frame: images[frame])
     return VideoArray(*sizes, lambda video, frame: images[video, frame])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from data.decode import BadFile, Clip
 from data.errors import UserError
-from data.frames import FrameConfig, fit
+from data.frames import FrameConfig, automatic_size, fit
 from data.layouts import Layout
 from data.storage import StorageWriter, Stored, read_storage
 from data.videos import Truth
@@ -119,6 +119,7 @@ class _Builder:
     def __init__(self, folder: Path, config: FrameConfig) -> None:
         self.folder = folder
         self.config = config
+        self.fitted = config
         self.writer: StorageWriter | None = None
         self.first = ""
         self.left_out: list[str] = []
@@ -147,12 +148,13 @@ class _Builder:
                 "lower --frames.start or remove the file"
             )
         height, width = source.shape[:2]
-        geometry = fit(height, width, self.config, clip.where)
+        geometry = fit(height, width, self.fitted, clip.where)
         size = geometry.height, geometry.width
         if self.writer is None:
             self.writer, self.first = StorageWriter(self.folder, *size), clip.where
-            if self.config.size == 0:  # the first video's automatic size is the others' setting
-                self.config = replace(self.config, size=max(size))
+            # What is automatic for the first video is a setting for the others.
+            chosen = self.config.size or automatic_size(geometry.box)
+            self.fitted = replace(self.config, size=chosen)
         if size != self.writer.size:
             raise UserError(
                 f"mixed sizes: {clip.where}: its frames become {_wide(size)}, but those of "
@@ -183,10 +185,10 @@ class _Builder:
         self.writer.finish(key, self.left_out)
 
     def abandon(self) -> None:
-        """Close what is open."""
+        """Close what is open, and forget the size it had."""
         if self.writer is not None:
             self.writer.abandon()
-            self.writer = None
+        self.writer, self.fitted = None, self.config
 
 
 def _wide(size: tuple[int, int]) -> str:

@@ -120,6 +120,12 @@ class Fit:
         )
 
 
+def automatic_size(box: tuple[int, int, int, int]) -> int:
+    """What size 0 stands for, for frames cut to this box."""
+    left, top, right, bottom = box
+    return max(8, min(right - left, AUTOMATIC_SIDE), min(bottom - top, AUTOMATIC_SIDE))
+
+
 def fit(height: int, width: int, config: FrameConfig, where: str) -> Fit:
     """The geometry for source frames of height x width.
 
@@ -138,7 +144,7 @@ def fit(height: int, width: int, config: FrameConfig, where: str) -> Fit:
             "change --frames.crop"
         )
     longer = max(right - left, bottom - top)
-    size = config.size or min(longer, AUTOMATIC_SIDE)
+    size = config.size or automatic_size(box)
 
     def rounded(side: int) -> int:
         return max(8, int(side * size / longer / 8 + 0.5) * 8)

@@ -106,7 +106,9 @@ def _folder(path: Path) -> Layout:
         found = _clevrer(path)
     else:
         folders = {sub: SPLITS.get(sub.name.lower(), "") for sub in _subfolders(path)}
-        if "train" in folders.values():
+        sets = set(folders.values())
+        # A subfolder that happens to be called "test" beside videos is no set of its own.
+        if "train" in sets or (sets & {"val", "test"} and not _videos(path, "")):
             found = [f for sub, split in folders.items() if split for f in _collect(sub, split)]
         else:
             found = _collect(path)
@@ -133,13 +135,7 @@ def _clevrer(path: Path) -> list[_Found]:
 
 def _collect(folder: Path, split: str = "", depth: int = 0) -> list[_Found]:
     """The videos in a folder; else its frames as one video; else what its subfolders hold."""
-    videos = [
-        _Found(path, split=split)
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    ]
+    videos = _videos(folder, split)
     if videos:
         return videos
     frames = frame_files(folder)
@@ -148,6 +144,16 @@ def _collect(folder: Path, split: str = "", depth: int = 0) -> list[_Found]:
     if depth == DEEPEST:
         return []
     return [found for sub in _subfolders(folder) for found in _collect(sub, split, depth + 1)]
+
+
+def _videos(folder: Path, split: str) -> list[_Found]:
+    return [
+        _Found(path, split=split)
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in VIDEO_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+    ]
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -25,6 +25,11 @@ class Truth:
     radius: np.ndarray
     mask: np.ndarray | None = None
 
+    def at(self, frames: slice | np.ndarray) -> Truth:
+        """The truth of some frames."""
+        mask = None if self.mask is None else self.mask[frames]
+        return Truth(self.position[frames], self.visible[frames], self.radius[frames], mask)
+
 
 @dataclass(frozen=True)
 class Video:

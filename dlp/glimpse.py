@@ -21,7 +21,7 @@ def crop(image: Tensor, position: Tensor, scale: Tensor, side: int) -> Tensor:
         [b, k, c, side, side]; what lies outside the image is the nearest edge pixel.
     """
     b, k = scale.shape
-    _, c, h, w = image.shape
+    h, w = image.shape[-2:]
     steps = (torch.arange(side, device=image.device, dtype=image.dtype) + 0.5) * 2 / side - 1
     half = scale[..., None] * side / 2  # (b, k, 1), pixels
     x = position[..., 0:1] + steps * half * 2 / w  # (b, k, side)

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss and what it is made of.
+
+    Args:
+        total: scalar to minimise, a mean over the batch's items.
+        terms: named scalars for the curves, detached.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
 
 
 def gaussian_kl(mean_q: Tensor, log_q: Tensor, mean_p: Tensor, log_p: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from dlp.config import DLPConfig
 from dlp.decoder import ObjectDecoder, Scene
 from dlp.encoder import GlimpseEncoder, Look
-from dlp.losses import centroid_offset, chamfer_kl, gaussian_kl
+from dlp.losses import Loss, centroid_offset, chamfer_kl, gaussian_kl
 from dlp.particles import Particles
 from dlp.prior import PatchPrior, Proposals
 from dlp.suppress import suppress
@@ -32,14 +32,6 @@ class Encoding:
     particles: Particles
     appearance_log_variance: Tensor
     proposals: Proposals
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A total to minimise and its named terms, detached scalars."""
-
-    total: Tensor
-    terms: dict[str, Tensor]
 
 
 class DLP(nn.Module):

@@ -70,3 +70,10 @@ def stack(sets: list[Particles], dim: int = 0) -> Particles:
     return Particles(
         **{f.name: torch.stack([getattr(s, f.name) for s in sets], dim) for f in fields(Particles)}
     )
+
+
+def concatenate(sets: list[Particles], dim: int = 0) -> Particles:
+    """Join sets along a leading axis."""
+    return Particles(
+        **{f.name: torch.cat([getattr(s, f.name) for s in sets], dim) for f in fields(Particles)}
+    )

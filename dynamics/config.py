@@ -22,8 +22,8 @@ class DynamicsConfig:
     """Rounds of message passing."""
     horizon: int = 10
     """Longest unroll in training; it grows from 1 over the first half."""
-    noise: float = 0.3
-    """Standard deviation in pixels of the noise on the input history."""
+    noise: float = 1.0
+    """Noise on the input history, over the measured jitter of the encoder's positions."""
     walls: bool = True
     """Whether a node sees its distance to the frame's four sides."""
 

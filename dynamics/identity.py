@@ -96,7 +96,9 @@ def link(
         pairs = _associate(tracks, position[t, found], appearance[t, found], unit, config)
         seen = set()
         for row, column in pairs:
-            tracks[row].see(position[t, found[column]], appearance[t, found[column]], config.inertia)
+            tracks[row].see(
+                position[t, found[column]], appearance[t, found[column]], config.inertia
+            )
             identities[t, found[column]] = tracks[row].identity
             seen.add(row)
         for row, track in enumerate(tracks):

@@ -86,4 +86,4 @@ class GCNBlock(nn.Module):
         return x + self.node(torch.relu(self.conv(self.norm(x), edge_index))), edge_attr
 
 
-CONVS = {"interaction": InteractionConv, "gcn": GCNBlock}
+CONVS: dict[str, type[nn.Module]] = {"interaction": InteractionConv, "gcn": GCNBlock}

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor
 
+from dlp.losses import Loss
 from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
 from dynamics.windows import Window
 
 
-@dataclass(frozen=True)
-class DynamicsLoss:
-    """A total to minimise and its named terms, detached scalars."""
-
-    total: Tensor
-    terms: dict[str, Tensor]
-
-
-def unrolled_loss(model: GraphDynamics, window: Window, horizon: int) -> DynamicsLoss:
+def unrolled_loss(model: GraphDynamics, window: Window, horizon: int) -> Loss:
     """Mean error of the model's own rollout where the particles were seen (no teacher forcing).
 
     The position's is the root of (squared pixels + 0.1): futures that a collision has made
@@ -47,4 +37,4 @@ def unrolled_loss(model: GraphDynamics, window: Window, horizon: int) -> Dynamic
         "code": what,
         "first_step_pixels": (off[:, 0].sqrt() * mask[:, 0]).sum() / first,
     }
-    return DynamicsLoss(total, {name: value.detach() for name, value in terms.items()})
+    return Loss(total, {name: value.detach() for name, value in terms.items()})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -11,29 +9,11 @@ from torch import Tensor, nn
 from dynamics.config import DynamicsConfig
 from dynamics.graph import particle_graph
 from dynamics.layers import CONVS, mlp
-
+from dynamics.state import State
+from dynamics.statistics import Statistics
 
 REACH = 4.0
 """The unit of lengths on edges and to walls, in frames of typical motion."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What the dynamics know of b sets of n linked particles.
-
-    Row i of each set is one and the same particle at every frame.
-
-    Args:
-        position: [b, h, n, 2] of the last h frames, oldest first, (x, y) in [-1, 1].
-        seen: [b, h, n] 1.0 where the encoder found the particle in that frame, else 0.0.
-        code: [b, n, d + 3] appearance, scale's logarithm, depth and transparency's logit.
-        alive: [b, n] bool; the other rows are empty.
-    """
-
-    position: Tensor
-    seen: Tensor
-    code: Tensor
-    alive: Tensor
 
 
 class GraphDynamics(nn.Module):
@@ -48,6 +28,12 @@ class GraphDynamics(nn.Module):
         size: (h, w) of the frames.
     """
 
+    side: Tensor
+    speed: Tensor
+    jitter: Tensor
+    code_mean: Tensor
+    code_std: Tensor
+
     def __init__(self, config: DynamicsConfig, features: int, size: tuple[int, int]) -> None:
         super().__init__()
         self.config = config
@@ -55,6 +41,7 @@ class GraphDynamics(nn.Module):
         codes = features + 3
         self.register_buffer("side", torch.tensor([size[1], size[0]]) / 2.0)  # pixels a unit
         self.register_buffer("speed", torch.ones(()))  # typical displacement, pixels a frame
+        self.register_buffer("jitter", torch.zeros(()))  # of the encoder's positions, pixels
         self.register_buffer("code_mean", torch.zeros(codes))
         self.register_buffer("code_std", torch.ones(codes))
         hidden = config.hidden
@@ -69,16 +56,12 @@ class GraphDynamics(nn.Module):
         nn.init.normal_(last.weight, std=0.01)
         nn.init.zeros_(last.bias)
 
-    def fit_normalisation(self, speed: float, code_mean: Tensor, code_std: Tensor) -> None:
-        """Set the scales of inputs and targets, from the training tracks.
-
-        Args:
-            speed: root mean square displacement, pixels a frame.
-            code_mean, code_std: [d + 3].
-        """
-        self.speed.fill_(max(speed, 0.05))
-        self.code_mean.copy_(code_mean)
-        self.code_std.copy_(code_std.clamp(min=1e-3))
+    def fit_normalisation(self, found: Statistics) -> None:
+        """Take the scales of inputs and targets from the training tracks."""
+        self.speed.fill_(max(found.speed, 0.05))
+        self.jitter.fill_(found.jitter)
+        self.code_mean.copy_(found.code_mean)
+        self.code_std.copy_(found.code_std.clamp(min=1e-3))
 
     def forward(self, state: State) -> tuple[Tensor, Tensor]:
         """One step.

@@ -8,7 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dynamics.model import GraphDynamics, State
+from dynamics.model import GraphDynamics
+from dynamics.state import State
 
 
 def advance(state: State, position: Tensor, code: Tensor) -> State:

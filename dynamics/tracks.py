@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlp.particles import Particles, to_pixels
 from dynamics.identity import LinkConfig, link
-from dynamics.model import State
+from dynamics.state import State
 
 LOGIT = 6.0
 """Bound of a transparency's logit."""
@@ -117,35 +117,40 @@ def _nearest(code: Tensor, seen: Tensor) -> Tensor:
     return code.gather(0, nearest[..., None].expand_as(code))
 
 
-def context_state(tracks: Tracks, history: int, rows: int) -> State:
+def choose_rows(tracks: Tracks, rows: int) -> list[int]:
+    """The identities that a forecast goes on with: those in view first, then those seen most.
+
+    An identity seen in one frame alone, and not in the last, was no object.
+    """
+    often, now = tracks.seen.sum(0), tracks.seen[-1]
+    order = (often + len(tracks) * 2 * now).argsort(descending=True, stable=True)
+    return [int(i) for i in order if now[i] or often[i] > 1][:rows]
+
+
+def context_state(tracks: Tracks, chosen: list[int], history: int, rows: int) -> State:
     """What is known at the last frame of a context.
 
     Args:
         tracks: of the context's frames alone.
+        chosen: identities, from `choose_rows`.
         history: h, the frames that the dynamics see.
-        rows: K; the identities seen last, longest and most often first; the rest is empty.
+        rows: n, at least len(chosen); the last ones stay empty.
 
     Returns:
-        A State with b = 1 and n = rows.
+        A State with b = 1; row i is identity chosen[i].
     """
-    t, n = tracks.seen.shape
-    last = torch.where(tracks.seen.any(0), t - 1 - tracks.seen.flip(0).int().argmax(0), -1)
-    # An identity seen in one frame alone, and not in the last, was no object.
-    score = tracks.seen.sum(0) + 1000.0 * (last == t - 1)
-    usable = (tracks.seen.sum(0) > 1) | (last == t - 1)
-    order = [int(i) for i in score.argsort(descending=True, stable=True) if usable[i]][:rows]
+    t, m = len(tracks), len(chosen)
     position = torch.zeros(1, history, rows, 2)
     seen = torch.zeros(1, history, rows)
     code = torch.zeros(1, rows, tracks.code.shape[-1])
-    alive = torch.zeros(1, rows, dtype=torch.bool)
-    for slot, row in enumerate(order):
+    for slot, row in enumerate(chosen):
         position[0, :, slot] = _last_frames(tracks.position[:, row], history)
         seen[0, -min(t, history) :, slot] = tracks.seen[-history:, row].float()
         recent = tracks.seen[-history:, row]
-        code[0, slot] = (
-            tracks.code[-history:, row][recent].mean(0) if recent.any() else tracks.code[-1, row]
-        )
-        alive[0, slot] = True
+        if not recent.any():
+            recent = torch.ones_like(recent)
+        code[0, slot] = tracks.code[-history:, row][recent].mean(0)
+    alive = torch.arange(rows)[None] < m
     return State(position, seen, code, alive)
 
 

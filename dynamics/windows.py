@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dynamics.model import State
+from dynamics.state import State
 from dynamics.tracks import Tracks
 
 
@@ -27,28 +27,6 @@ class Window:
     position: Tensor
     code: Tensor
     mask: Tensor
-
-
-def statistics(tracks: Sequence[Tracks], side: Tensor) -> tuple[float, Tensor, Tensor]:
-    """What `GraphDynamics.fit_normalisation` needs, from the seen frames of all tracks.
-
-    Args:
-        tracks: of the training videos.
-        side: [2], pixels a unit of x and of y.
-
-    Returns:
-        The root mean square displacement in pixels a frame, mean and standard deviation of the
-        codes, [d + 3] each.
-    """
-    moves, codes = [], []
-    for track in tracks:
-        both = track.seen[1:] & track.seen[:-1]
-        moves.append(((track.position[1:] - track.position[:-1]) * side)[both])
-        codes.append(track.code[track.seen])
-    move, code = torch.cat(moves), torch.cat(codes)
-    if len(move) < 2:
-        raise ValueError("no particle is seen in two frames in a row: train stage 1 longer")
-    return float(move.square().sum(-1).mean().sqrt()), code.mean(0), code.std(0)
 
 
 def window_starts(tracks: Sequence[Tracks], history: int, horizon: int) -> Tensor:
@@ -89,11 +67,11 @@ def gather(
     return Window(state, position[:, history:], code[:, history:], seen[:, history:])
 
 
-def with_noise(state: State, pixels: float, side: Tensor) -> State:
+def with_noise(state: State, pixels: Tensor, side: Tensor) -> State:
     """The encoder's jitter on the history; the target stays where it is (GNS, appendix B).
 
     Args:
-        pixels: standard deviation.
+        pixels: standard deviation, a scalar.
         side: [2], pixels a unit of x and of y.
     """
     noise = torch.randn_like(state.position) * pixels / side

@@ -43,18 +43,22 @@ def optical_flow(context: np.ndarray, horizon: int) -> np.ndarray:
         return copy_last(context, horizon)
     previous, last = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in context[-2:])
     # From the last frame to the one before it: at each pixel, where it came from.
-    came_from = cv2.calcOpticalFlowFarneback(last, previous, None, 0.5, 3, 15, 3, 5, 1.2, 0)
+    came_from = np.zeros((*last.shape, 2), np.float32)
+    cv2.calcOpticalFlowFarneback(last, previous, came_from, 0.5, 3, 15, 3, 5, 1.2, 0)
     height, width = last.shape
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
     frame, forecast = context[-1].astype(np.float32), []
     for _ in range(horizon):
         at = grid + came_from
-        frame, came_from = (
-            cv2.remap(x, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            for x in (frame, came_from)
-        )
+        frame, came_from = _sample(frame, at), _sample(came_from, at)
         forecast.append(frame.round().clip(0, 255).astype(np.uint8))
     return np.stack(forecast)
+
+
+def _sample(image: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Float image [h, w, c] at (x, y) pixels [h, w, 2]; outside it, its nearest edge."""
+    nowhere = np.empty(0, np.float32)  # the second map is unused when the first has both axes
+    return cv2.remap(image, at, nowhere, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def constant_velocity(position: np.ndarray, visible: np.ndarray, horizon: int) -> np.ndarray:

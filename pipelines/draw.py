@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -88,7 +89,7 @@ def draw_particles(
         transparency: [k] in [0, 1]; below `LIVE` a particle is not drawn.
         factor: how much the frame was enlarged.
         identity: [k] ints that choose the colours, by default the row.
-        deviation: [k, 2] standard deviations in pixels; drawn as a thin ellipse of two of them.
+        deviation: [k, 2] standard deviations in pixels; a thin white ellipse shows two of them.
         trail: [t, k, 2] positions up to and with now, oldest first; drawn as a fading tail,
             interrupted where not finite.
         radius: of the ring, in pixels before enlargement.
@@ -110,17 +111,21 @@ def draw_particles(
         ring = radius * factor
         if deviation is not None:
             axes = np.clip(2 * deviation[row] * factor, 1, 4 * max(canvas.shape[:2]))
-            _blend(canvas, centre, axes.max() + 3, 0.6 * opacity, _ellipse(axes, colour))
-        _blend(canvas, centre, ring + weight + 3, 0.45 * opacity, _disc(ring, (0, 0, 0), weight + 2))
+            _blend(canvas, centre, axes.max() + 3, 0.5 * opacity, _ellipse(axes))
+        _blend(
+            canvas, centre, ring + weight + 3, 0.45 * opacity, _disc(ring, (0, 0, 0), weight + 2)
+        )
         _blend(canvas, centre, ring + weight + 3, opacity, _disc(ring, colour, weight))
         _blend(canvas, centre, weight + 3, opacity, _disc(0.6 * weight, colour, cv2.FILLED))
     return canvas
 
 
-Paint = Callable[[np.ndarray, tuple[int, int]], None]
+Paint = Callable[[np.ndarray, tuple[int, int]], object]
 
 
-def _blend(canvas: np.ndarray, centre: np.ndarray, reach: float, opacity: float, paint: Paint):
+def _blend(
+    canvas: np.ndarray, centre: np.ndarray, reach: float, opacity: float, paint: Paint
+) -> None:
     """Paint on a copy of the square around the centre and mix it back in, in place."""
     height, width = canvas.shape[:2]
     x0, y0 = np.clip(np.floor(centre - reach), 0, (width, height)).astype(int)
@@ -143,16 +148,14 @@ def _disc(radius: float, colour: Colour, weight: int) -> Paint:
     return lambda layer, at: cv2.circle(layer, at, size, colour, weight, cv2.LINE_AA, _SHIFT)
 
 
-def _ellipse(axes: np.ndarray, colour: Colour) -> Paint:
-    size = _fixed(axes)
-    return lambda layer, at: cv2.ellipse(
-        layer, at, size, 0, 0, 360, colour, 1, cv2.LINE_AA, _SHIFT
-    )
+def _ellipse(axes: np.ndarray) -> Paint:
+    size, colour = _fixed(axes), (255, 255, 255)
+    return lambda layer, at: cv2.ellipse(layer, at, size, 0, 0, 360, colour, 1, cv2.LINE_AA, _SHIFT)
 
 
 def _tail(canvas: np.ndarray, points: np.ndarray, colour: Colour, weight: int) -> None:
     """Segments from old and faint to new and bright, in place."""
-    for age, (start, end) in enumerate(zip(points[:-1], points[1:], strict=True), start=1):
+    for age, (start, end) in enumerate(pairwise(points), start=1):
         if not np.isfinite([start, end]).all():
             continue
         middle, reach = (start + end) / 2, np.abs(end - start).max() / 2 + weight + 2
@@ -196,7 +199,7 @@ def draw_boxes(
 
 def mask_boxes(masks: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     """The box of each mask's pixels above the threshold: [k, h, w] to [k, 4], NaN if none."""
-    inside = masks > threshold
+    inside = np.asarray(masks > threshold)
     sides = []
     for axis in (1, 2):  # over rows it leaves x, over columns y
         line = inside.any(axis)

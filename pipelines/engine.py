@@ -203,7 +203,7 @@ def train(
                         "run the same command with --resume to go on",
                         signum,
                     )
-        return Finished(step, folder, best)
+        return Finished(step, *agree(fabric, (folder, best)))
 
 
 def _restore(stage: Stage, run: Path, described: dict[str, Any], resume: bool) -> dict[str, Any]:

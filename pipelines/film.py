@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from data.write import write_mp4
 from PIL import Image
 
-from data.write import write_mp4
-from pipelines.draw import dim, draw_particles, enlarge, label
+from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label
 
 CONTEXT_COLOUR = (120, 150, 175)
 FORECAST_COLOUR = (255, 160, 40)
@@ -96,18 +96,22 @@ def _row(panels: Sequence[np.ndarray]) -> np.ndarray:
 def gif_bytes(frames: Sequence[np.ndarray] | np.ndarray, fps: float) -> bytes:
     """An endless GIF of uint8 frames [t, h, w, 3] with one palette for all of them.
 
+    The palette holds the particles' and captions' colours beside those of the frames, or thin
+    tracks would turn grey.
+
     GIF counts time in hundredths of a second and browsers slow down below two of them, so the
     rate is rounded and at most 50. Equal frames in a row become one that lasts as long.
     """
     images = [Image.fromarray(frame) for frame in frames]
-    # The palette is made from at most eight frames side by side: later colours count too.
+    # At most eight frames side by side stand for all: colours that come later count too.
     chosen = [frames[i] for i in np.linspace(0, len(images) - 1, min(8, len(images))).astype(int)]
-    palette = Image.fromarray(np.concatenate(chosen, 1)).quantize(
-        colors=255, method=Image.Quantize.MEDIANCUT
+    own = np.concatenate([PALETTE, [CONTEXT_COLOUR, FORECAST_COLOUR, (235, 235, 235)]])
+    of_frames = Image.fromarray(np.concatenate(chosen, 1)).quantize(
+        colors=255 - len(own), method=Image.Quantize.MEDIANCUT
     )
-    first, *rest = [
-        image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images
-    ]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(of_frames.getpalette() or []), *own.ravel().tolist()])
+    first, *rest = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     buffer = io.BytesIO()
     first.save(
         buffer,
@@ -123,10 +127,15 @@ def gif_bytes(frames: Sequence[np.ndarray] | np.ndarray, fps: float) -> bytes:
 
 def write_gif(path: str | Path, frames: Sequence[np.ndarray] | np.ndarray, fps: float) -> None:
     """Write `gif_bytes` to a file, whole or not at all."""
+    write_whole(path, gif_bytes(frames, fps))
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file whole or not at all: whoever reads it meets the old one or the new one."""
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(gif_bytes(frames, fps))
+        part.write_bytes(content)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

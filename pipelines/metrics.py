@@ -62,11 +62,11 @@ def ssim(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
         [t], 1 for equal frames.
     """
     _check(prediction, truth)
-    images = [
+    first, second = (
         torch.from_numpy(np.ascontiguousarray(_unit(x).transpose(0, 3, 1, 2)))
         for x in (prediction, truth)
-    ]
-    value = structural_similarity_index_measure(*images, data_range=1.0, reduction="none")
+    )
+    value = structural_similarity_index_measure(first, second, data_range=1.0, reduction="none")
     assert isinstance(value, torch.Tensor)
     return value.reshape(len(prediction)).numpy()
 
@@ -201,7 +201,7 @@ def coverage(
     Returns:
         In [0, 1]; NaN if no object is ever visible.
     """
-    near = _distances(position, truth.position) <= tolerance  # (t, k, n)
+    near = np.asarray(_distances(position, truth.position) <= tolerance)  # (t, k, n)
     near &= (transparency >= LIVE)[..., None]
     return _share(near.any(1), truth.visible)
 
@@ -217,7 +217,7 @@ def precision(
     """
     reach = np.maximum(tolerance, truth.radius)[:, None]  # (t, 1, n)
     on = (_distances(position, truth.position) <= reach) & truth.visible[:, None]
-    return _share(on.any(2), transparency >= LIVE)
+    return _share(on.any(2), np.asarray(transparency >= LIVE))
 
 
 def live_per_object(transparency: np.ndarray, truth: Truth) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from tqdm import tqdm
@@ -31,15 +33,14 @@ class Bar:
 
     def __enter__(self) -> Bar:
         self.bar = tqdm(
+            desc=f"{self.name}: training",
             total=self.total,
             initial=min(self.first, self.total),
             bar_format=FORMAT,
             dynamic_ncols=True,
-            # A log file takes a line a minute, a terminal all that the eye can follow.
-            mininterval=0.2 if sys.stderr.isatty() else 60,
+            mininterval=_interval(),
             disable=not self.show,
         )
-        self.describe("training")
         return self
 
     def __exit__(
@@ -88,3 +89,27 @@ class Rate:
         rate = self.items * self.steps / max(self.seconds, 1e-9)
         self.steps, self.seconds = 0, 0.0
         return rate
+
+
+@contextmanager
+def reporting() -> Iterator[Callable[[str, float], None]]:
+    """A bar for work that calls back with what it is doing and the share done, in [0, 1].
+
+    A share below the one before begins the bar anew. Work that is done at once shows no bar.
+    """
+    with tqdm(
+        total=1.0, bar_format=FORMAT, dynamic_ncols=True, mininterval=_interval(), delay=0.5
+    ) as bar:
+
+        def report(doing: str, share: float) -> None:
+            if share < bar.n:
+                bar.reset()
+            bar.set_description_str(doing, refresh=False)
+            bar.update(min(share, 1.0) - bar.n)
+
+        yield report
+
+
+def _interval() -> float:
+    """Seconds between two updates: a terminal shows all, a log file takes a line a minute."""
+    return 0.2 if sys.stderr.isatty() else 60

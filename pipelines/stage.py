@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-
-@dataclass(frozen=True)
-class Loss:
-    """A loss and what it is made of.
-
-    Args:
-        total: scalar to minimise, a mean over the batch's items.
-        terms: named scalars for the curves.
-    """
-
-    total: Tensor
-    terms: dict[str, Tensor]
+from dlp.losses import Loss
 
 
 class Board(Protocol):
@@ -38,12 +26,14 @@ class Stage(Protocol):
 
     name: str
     """The stage's folder in the run: stage1 or stage2."""
-    model: nn.Module
-    """What is trained and saved."""
     best_key: str
     """The key of `evaluate` that decides which checkpoint is best."""
     best_mode: Literal["min", "max"]
     """Whether less or more of it is better."""
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained and saved."""
 
     def batch(self, step: int, generator: torch.Generator) -> Any:
         """Draw a batch, every choice from the generator alone; on any device."""

@@ -13,12 +13,13 @@ import numpy as np
 
 from data.errors import UserError
 from data.videos import Video
-from data.worlds import billiards, shapes
+from data.worlds import billiards, shapes, traffic
 
 World = Callable[[int, int, np.random.Generator], Video]
 
 WORLDS: dict[str, World] = {
     "billiards": billiards.simulate,
+    "traffic": traffic.simulate,
     "shapes": shapes.simulate,
 }
 

@@ -152,20 +152,38 @@ def inside_polygon(vertices: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.nda
     """Which points of a grid lie in a convex polygon; none if it is seen from behind.
 
     Args:
-        vertices: [m, v, 2], clockwise as seen on the screen (y down).
+        vertices: [m, v, 2], counter-clockwise as seen on the screen.
         x: [m, r] and y: [m, s], the grid's coordinates.
 
     Returns:
         [m, s, r] bool.
     """
+    vertices, x, y = (part.astype(np.float32) for part in (vertices, x, y))
     inside = np.ones((len(x), y.shape[1], x.shape[1]), bool)
     following = np.roll(vertices, -1, axis=1)
     for start, end in zip(vertices.swapaxes(0, 1), following.swapaxes(0, 1), strict=True):
         edge = end - start
         across = edge[:, :1] * (y - start[:, 1:])  # [m, s]
         along = edge[:, 1:] * (x - start[:, :1])  # [m, r]
-        inside &= across[:, :, None] > along[:, None, :]
+        inside &= across[:, :, None] < along[:, None, :]
     return inside
+
+
+def fronts(vertices: np.ndarray) -> np.ndarray:
+    """Whether polygons [..., v, 2] are seen from their front, counter-clockwise: [...] bool."""
+    a, b, c = vertices[..., 0, :], vertices[..., 1, :], vertices[..., 2, :]
+    one, two = b - a, c - a
+    return one[..., 0] * two[..., 1] < one[..., 1] * two[..., 0]
+
+
+def soften(image: np.ndarray) -> np.ndarray:
+    """[m, s, r] blurred a little; its outermost pixels must be zero and stay so."""
+    for axis in (1, 2):
+        image = image.swapaxes(1, axis)
+        blurred = np.zeros_like(image)
+        blurred[:, 1:-1] = 0.5 * image[:, 1:-1] + 0.25 * (image[:, :-2] + image[:, 2:])
+        image = blurred.swapaxes(1, axis)
+    return image
 
 
 def shrink(image: np.ndarray, factor: int) -> np.ndarray:

@@ -11,10 +11,10 @@ FEWEST, MOST = 6, 9
 SMALLEST, LARGEST = 4.5 / 64, 6.5 / 64  # half extent, of the frame's side
 APART = 8.0 / 64  # centres at least: shapes overlap in part, but none hides another
 SUPERSAMPLE = 4
-# Corners on a circle of radius 1, clockwise on the screen; a circle has none.
+# Corners on a circle of radius 1, counter-clockwise on the screen; a circle has none.
 KINDS = {
-    "square": np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 0.85,
-    "triangle": np.array([[0, -1.05], [1.05, 0.85], [-1.05, 0.85]]),
+    "square": np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]) * 0.85,
+    "triangle": np.array([[0, -1.05], [-1.05, 0.85], [1.05, 0.85]]),
     "circle": np.zeros((0, 2)),
 }
 COLOURS = np.array(

@@ -36,6 +36,7 @@ def write_video(
     codec = CODECS[path.suffix.lower()]
     with av.open(str(path), "w", format=None, options=options or {}) as container:
         stream = container.add_stream(codec, rate=fps)
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = film.shape[1:3]
         stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
         if turn:

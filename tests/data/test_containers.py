@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from data.containers import cut_short
@@ -27,7 +25,7 @@ def test_a_streamed_recording_has_no_length_to_fall_short_of(tmp_path):
     assert not cut_short(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello\n" * 100, os.urandom(64) * 50])
+@pytest.mark.parametrize("content", [b"", b"hello\n" * 100, bytes(range(256)) * 10])
 def test_what_is_no_container_is_not_judged(tmp_path, content):
     path = tmp_path / "film.mp4"
     path.write_bytes(content)

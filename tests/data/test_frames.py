@@ -50,7 +50,8 @@ def test_picks_start_skip_limit():
     ],
 )
 def test_stored_sizes(source, config, expected):
-    geometry = fit(*source, config, "film.mp4")
+    height, width = source
+    geometry = fit(height, width, config, "film.mp4")
     assert (geometry.height, geometry.width) == expected
     assert geometry.frame(np.zeros((*source, 3), np.uint8)).shape == (*expected, 3)
 

@@ -73,7 +73,7 @@ def test_a_stopped_and_resumed_run_equals_an_unbroken_one(tmp_path: Path, signum
 
 
 def test_a_killed_and_resumed_process_equals_an_unbroken_one(tmp_path: Path) -> None:
-    steps = 60
+    steps = 150
     train(Toy(), tmp_path / "a", CONFIG, max_steps=steps, show=False)
     command = [sys.executable, "-m", "tests.pipelines.toy", str(tmp_path / "b"), str(steps)]
     root = checkpoint_root(tmp_path / "b", "stage1")
@@ -180,7 +180,7 @@ def test_the_best_and_the_newest_checkpoints_stay(tmp_path: Path) -> None:
 def test_every_curve_is_logged_and_eight_validations_spread_over_the_run(tmp_path: Path) -> None:
     curves = Curves()
     train(Toy(), tmp_path, replace(CONFIG, log_every=4), max_steps=16, board=curves, show=False)
-    terms = "total error price learning_rate gradient_norm images_per_second".split()
+    terms = ["total", "error", "price", "learning_rate", "gradient_norm", "images_per_second"]
     assert {key for key in curves.points if "/train/" in key[0]} == {
         (f"stage1/train/{term}", step) for term in terms for step in (4, 8, 12, 16)
     }
@@ -188,13 +188,24 @@ def test_every_curve_is_logged_and_eight_validations_spread_over_the_run(tmp_pat
     assert validated == list(range(2, 17, 2))
 
 
-def test_a_held_run_is_refused_to_a_second_process(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.pipelines.toy", str(tmp_path), "2"]
-    with hold_run(tmp_path), hold_run(tmp_path):
-        second = subprocess.run(command, capture_output=True, text=True)
-    assert second.returncode == 1
-    assert f"is held by another particlecast (process {os.getpid()})" in second.stderr
-    assert subprocess.run(command, capture_output=True).returncode == 0
+def test_a_run_that_another_process_holds_is_refused_until_it_ends(tmp_path: Path) -> None:
+    hold = "import sys, pathlib, pipelines.lock as lock\n"
+    hold += "with lock.hold_run(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
+    command = [sys.executable, "-c", hold, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=rf"held by .*\(process {holder.pid}\)"):
+            train(Toy(), tmp_path, CONFIG, max_steps=1, show=False)
+        holder.kill()
+    assert train(Toy(), tmp_path, CONFIG, max_steps=1, show=False).step == 1
+
+
+def test_a_run_may_be_held_around_both_stages(tmp_path: Path) -> None:
+    with hold_run(tmp_path):
+        train(Toy(), tmp_path, CONFIG, max_steps=1, show=False)
+        assert train(Toy(), tmp_path, CONFIG, max_steps=2, resume=True, show=False).step == 2
 
 
 def test_a_device_that_is_not_there_is_one_line(tmp_path: Path) -> None:

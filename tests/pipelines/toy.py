@@ -13,9 +13,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from dlp.losses import Loss
 from pipelines.config import EngineConfig
 from pipelines.engine import train
-from pipelines.stage import Loss
 
 CONFIG = EngineConfig(
     batch=4,
@@ -41,7 +41,6 @@ class Toy:
             nn.Linear(2, width), nn.BatchNorm1d(width), nn.Dropout(0.3), nn.Linear(width, 1)
         )
         self.broken_at = -1
-        self.stop_at = -1
         self.batches: list[torch.Tensor] = []
 
     def batch(self, step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:

@@ -1,0 +1,167 @@
+"""Traffic: one fixed camera over a road of four lanes; each video has other vehicles.
+
+Drivers keep their distance by the Intelligent Driver Model (Treiber et al., 2000), and now and
+then one brakes for no visible reason. Metres and seconds; ten frames a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.videos import Video
+from data.worlds.drawing import Layers, make_truth
+from data.worlds.road import LANES, REACH, Camera, paint_background, paint_front
+from data.worlds.vehicles import KINDS, Kind, draw_vehicle, paints
+
+STEP = 0.1  # seconds a frame
+WARM_UP = 20  # frames
+SUBSTEPS = 2
+ACCELERATION, BRAKING = 1.6, 3.0  # comfortable, m/s^2
+HEADWAY, STANDSTILL = 0.9, 2.0  # s, m
+SLOWEST, FASTEST = 5.0, 9.0  # a lane's speed, m/s
+GAPS = (6.0, 36.0)  # between vehicles at the start, m
+BRAKE_CHANCE = 0.25  # that a driver brakes once in 50 frames
+CHUNK = 32  # frames drawn at once, so that memory does not grow with the video
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Vehicles over time, all lanes together: n of them for t frames.
+
+    Args:
+        kind: n vehicle kinds.
+        lane: [n] index into LANES.
+        along: [t, n] metres travelled in its lane's direction, 0 in the middle of the picture.
+        speed: [t, n] m/s.
+        brakes: [t, n] bool, brake lights on.
+    """
+
+    kind: list[Kind]
+    lane: np.ndarray
+    along: np.ndarray
+    speed: np.ndarray
+    brakes: np.ndarray
+
+
+def simulate(frames: int, size: int, rng: np.random.Generator) -> Video:
+    """Traffic for `frames` frames of `size` x `size` pixels; only vehicles that come into view."""
+    flow = drive(frames, rng)
+    colours = [paints(kind, rng) for kind in flow.kind]
+    return draw(flow, colours, size)
+
+
+def drive(frames: int, rng: np.random.Generator) -> Flow:
+    """Every lane's queue, by the Intelligent Driver Model."""
+    lanes = [drive_lane(frames, rng) for _ in LANES]
+    near = [np.abs(part.along).min(0) < REACH for part in lanes]
+    return Flow(
+        kind=[
+            k for part, keep in zip(lanes, near, strict=True) for k in np.array(part.kind)[keep]
+        ],
+        lane=np.repeat(np.arange(len(LANES)), [keep.sum() for keep in near]),
+        along=np.concatenate([p.along[:, keep] for p, keep in zip(lanes, near, strict=True)], 1),
+        speed=np.concatenate([p.speed[:, keep] for p, keep in zip(lanes, near, strict=True)], 1),
+        brakes=np.concatenate([p.brakes[:, keep] for p, keep in zip(lanes, near, strict=True)], 1),
+    )
+
+
+def drive_lane(frames: int, rng: np.random.Generator) -> Flow:
+    """One lane, leader first, long enough that vehicles enter until the last frame."""
+    speed_limit = rng.uniform(SLOWEST, FASTEST)
+    total = frames + WARM_UP
+    queue = 2 * REACH + total * STEP * FASTEST
+    count = int(np.ceil(queue / (GAPS[0] + min(kind.length for kind in KINDS))))
+    kind = [KINDS[i] for i in rng.choice(len(KINDS), count, p=[k.share for k in KINDS])]
+    length = np.array([k.length for k in kind])
+    gap = rng.uniform(*GAPS, count)
+    place = REACH + rng.uniform(0, GAPS[1]) - np.cumsum(gap + length)
+    wish = speed_limit * rng.uniform(0.85, 1.15, count)
+    chance = BRAKE_CHANCE * total / 50
+    start = np.where(rng.random(count) < chance, rng.uniform(0, total, count), np.inf)
+    stop, slow = start + rng.uniform(8, 20, count), rng.uniform(0.2, 0.5, count)
+
+    speed = np.full(count, 0.9 * speed_limit)
+    along, speeds, brakes = [], [], []
+    dt = STEP / SUBSTEPS
+    for frame in range(total):
+        wanted = np.where((frame >= start) & (frame < stop), slow * wish, wish)
+        for _ in range(SUBSTEPS):
+            push = accelerate(place, speed, wanted, length)
+            faster = np.maximum(speed + push * dt, 0)
+            place = place + 0.5 * (speed + faster) * dt
+            speed = faster
+        along.append(place)
+        speeds.append(speed)
+        brakes.append(push < -0.7)
+    kept = slice(WARM_UP, None)
+    return Flow(
+        kind,
+        np.zeros(count, int),
+        np.stack(along[kept]),
+        np.stack(speeds[kept]),
+        np.stack(brakes[kept]),
+    )
+
+
+def accelerate(
+    place: np.ndarray, speed: np.ndarray, wanted: np.ndarray, length: np.ndarray
+) -> np.ndarray:
+    """The Intelligent Driver Model's acceleration [n] in m/s^2; vehicle i follows i - 1."""
+    ahead = np.full(len(place), 1e3)
+    ahead[1:] = place[:-1] - place[1:] - 0.5 * (length[:-1] + length[1:])
+    closing = np.zeros(len(place))
+    closing[1:] = speed[1:] - speed[:-1]
+    desired = STANDSTILL + np.maximum(
+        0, speed * HEADWAY + speed * closing / (2 * np.sqrt(ACCELERATION * BRAKING))
+    )
+    free = (speed / wanted) ** 4
+    push = ACCELERATION * (1 - free - (desired / np.maximum(ahead, 0.3)) ** 2)
+    return np.clip(push, -7, ACCELERATION)
+
+
+def draw(flow: Flow, colours: list[np.ndarray], size: int) -> Video:
+    """The vehicles as the camera sees them, in chunks of frames."""
+    camera = Camera(size)
+    background, front = paint_background(size), paint_front(size)
+    side = np.array([LANES[lane].y for lane in flow.lane])
+    heading = np.array([LANES[lane].heading for lane in flow.lane])
+    ground = np.zeros((*flow.along.shape, 3))
+    ground[..., 0] = flow.along * heading
+    ground[..., 1] = side
+    middle = ground + [0, 0, 0.7]
+    # Neither lanes nor their queues change places, so one order serves for all frames.
+    order = np.argsort(camera.depth(ground).mean(0))
+    frames, masks, areas, seen, centroids = [], [], [], [], []
+    for start in range(0, len(ground), CHUNK):
+        part = slice(start, start + CHUNK)
+        layers = Layers(
+            background, len(ground[part]), len(flow.kind), margin=size // 2 + 8, front=front
+        )
+        for i in order:
+            draw_vehicle(
+                layers,
+                camera,
+                int(i),
+                flow.kind[i],
+                colours[i],
+                ground[part, i],
+                int(heading[i]),
+                flow.brakes[part, i],
+            )
+        picture, mask = layers.finish()
+        frames.append(picture)
+        masks.append(mask)
+        areas.append(layers.area)
+        seen.append(layers.seen)
+        centroids.append(layers.centroid)
+    mask = np.concatenate(masks)
+    truth = make_truth(
+        camera.project(middle),
+        np.concatenate(areas),
+        np.concatenate(seen),
+        np.concatenate(centroids),
+        mask,
+    )
+    return Video("traffic", np.concatenate(frames), truth=truth)

@@ -1,0 +1,88 @@
+"""Videos to linked particles: encoded in a stream, cached in the run's folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from data.videos import Video
+from dlp.model import DLP
+from dlp.particles import Particles, concatenate
+from dynamics.tracks import Tracks, track
+from pipelines.frames import to_tensor
+
+CHUNK = 64
+
+
+@torch.no_grad()
+def encode_frames(model: DLP, frames: np.ndarray) -> Particles:
+    """The particles of frames [t, h, w, 3] uint8, [t, k, ...] on the CPU, chunk by chunk."""
+    device = model.decoder.background.device
+    chunks = [
+        model.encode(to_tensor(frames[start : start + CHUNK]).to(device)).particles
+        for start in range(0, len(frames), CHUNK)
+    ]
+    return concatenate([chunk.apply(lambda tensor: tensor.cpu()) for chunk in chunks])
+
+
+def encode_tracks(
+    model: DLP,
+    videos: Sequence[Video],
+    cache: Path,
+    key: str,
+    progress: Callable[[str, float], None] | None = None,
+) -> list[Tracks]:
+    """Encode and link each video, or read what an earlier run with the same key left.
+
+    Args:
+        model: stage 1, in eval mode.
+        videos: frames of the model's size.
+        cache: a safetensors file to read or write.
+        key: of the model's weights and of the frames; another key means another encoding.
+        progress: called with a line of text and the share done.
+    """
+    if (known := _read(cache, key, len(videos))) is not None:
+        return known
+    tracks = []
+    for index, video in enumerate(videos):
+        tracks.append(track(encode_frames(model, video.frames), model.size))
+        if progress is not None:
+            progress("encoding frames into particles", (index + 1) / len(videos))
+    _write(cache, key, tracks)
+    return tracks
+
+
+def _write(cache: Path, key: str, tracks: Sequence[Tracks]) -> None:
+    """Save tracks aside, then rename: a cache is whole or absent."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    aside = cache.with_name(f".{cache.name}.{os.getpid()}.partial")
+    tensors = {}
+    for index, one in enumerate(tracks):
+        tensors[f"{index}.position"] = one.position.contiguous()
+        tensors[f"{index}.code"] = one.code.contiguous()
+        tensors[f"{index}.seen"] = one.seen.contiguous()
+    try:
+        save_file(tensors, aside, metadata={"key": key, "videos": str(len(tracks))})
+        os.replace(aside, cache)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _read(cache: Path, key: str, videos: int) -> list[Tracks] | None:
+    """The tracks of a cache with this key; None if there is no such cache or it is damaged."""
+    try:
+        with safe_open(cache, framework="pt") as file:
+            if file.metadata() != {"key": key, "videos": str(videos)}:
+                return None
+            return [
+                Tracks(*(file.get_tensor(f"{i}.{name}") for name in ("position", "code", "seen")))
+                for i in range(videos)
+            ]
+    except (OSError, SafetensorError):
+        return None

@@ -1,0 +1,88 @@
+"""Trained models out of a run's folder."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import UserError
+from data.frames import FrameConfig
+from dlp.config import DLPConfig
+from dlp.model import DLP
+from dynamics.config import DynamicsConfig
+from dynamics.model import GraphDynamics
+from pipelines.checkpoint import find_checkpoint, load_config, load_model_weights
+from pipelines.config import build
+
+LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class TrainedDLP:
+    """A trained stage 1.
+
+    Args:
+        model: in eval mode, on the CPU.
+        frames: how the frames it knows were cut.
+        fingerprint: of the data it was trained on.
+        digest: hex; equal means the same weights.
+    """
+
+    model: DLP
+    frames: FrameConfig
+    fingerprint: str
+    digest: str
+
+
+def load_dlp(run: Path) -> TrainedDLP:
+    """The best stage 1 of a run.
+
+    Raises:
+        UserError: there is none, or its files are damaged or not what they should be.
+    """
+    folder = find_checkpoint(run, "stage1")
+    config = load_config(folder)
+    size = _size(config.get("size"), folder)
+    frames = build(FrameConfig, config.get("frames"), f"{folder}/config.json: frames")
+    settings = build(DLPConfig, config.get("dlp"), f"{folder}/config.json: dlp")
+    try:
+        model = DLP(settings, size)
+    except ValueError as error:
+        raise UserError(f"{folder}/config.json: {error}") from error
+    load_model_weights(folder, model)
+    weights = (folder / "model.safetensors").read_bytes()
+    digest = hashlib.sha256(weights).hexdigest()[:32]
+    model.eval().requires_grad_(False)
+    return TrainedDLP(model, frames, str(config.get("fingerprint", "")), digest)
+
+
+def load_dynamics(run: Path, dlp: TrainedDLP) -> GraphDynamics:
+    """The best stage 2 of a run, in eval mode, on the CPU.
+
+    Raises:
+        UserError: there is none, it is damaged, or it was trained on another stage 1.
+    """
+    folder = find_checkpoint(run, "stage2")
+    config = load_config(folder)
+    if config.get("stage1") != dlp.digest:
+        raise UserError(
+            f"{folder} was trained on another stage 1 than the one in {run}: "
+            "run `particlecast train-dynamics` again, into an empty run folder or over a copy of it"
+        )
+    settings = build(DynamicsConfig, config.get("dynamics"), f"{folder}/config.json: dynamics")
+    model = GraphDynamics(settings, dlp.model.config.features, dlp.model.size)
+    load_model_weights(folder, model)
+    return model.eval().requires_grad_(False)
+
+
+def _size(value: Any, folder: Path) -> tuple[int, int]:
+    """(height, width) from a stranger's file."""
+    good = isinstance(value, list) and len(value) == 2
+    if not good or not all(isinstance(v, int) and 8 <= v <= LARGEST_SIDE for v in value):
+        raise UserError(
+            f"{folder}/config.json: size must be two whole numbers from 8 to {LARGEST_SIDE}, "
+            f"found {str(value)[:40]}: train stage 1 again"
+        )
+    return value[0], value[1]

@@ -1,0 +1,240 @@
+"""The evaluation's outcome as a page to read and a file for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipelines.draw import LIVE, plot_curves
+from pipelines.film import write_whole
+from pipelines.metrics import MOVING_THRESHOLD, PSNR_CAP
+from pipelines.results import EvaluationResult, interval, mean
+
+LPIPS_MISSING = "not computed: no weight file was given"
+_STEPS = (1, 5, 10, 20)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How a per-step figure is called, measured and printed."""
+
+    key: str
+    title: str
+    unit: str
+    digits: int
+    convention: str
+
+
+FIGURES = (
+    Figure(
+        "psnr_moving",
+        "PSNR on moving pixels",
+        "dB, more is better",
+        2,
+        f"a pixel moves if a channel differs by more than {MOVING_THRESHOLD} of the range from "
+        "the last context frame or from the temporal median, plus one pixel around; mean "
+        f"squared error over those pixels and their channels, per frame, capped at "
+        f"{PSNR_CAP:.0f} dB; frames where nothing moves are left out.",
+    ),
+    Figure(
+        "psnr",
+        "PSNR",
+        "dB, more is better",
+        2,
+        "from the mean squared error over all pixels and channels in [0, 1], per frame, capped "
+        f"at {PSNR_CAP:.0f} dB; then the mean over frames and videos.",
+    ),
+    Figure(
+        "ssim",
+        "SSIM",
+        "1 is equal",
+        4,
+        "torchmetrics: Gaussian window of sigma 1.5 (11 x 11), per RGB channel, data range 1, "
+        "per frame; then the mean over frames and videos.",
+    ),
+    Figure(
+        "position_error",
+        "Position error of the same particle",
+        "pixels, less is better",
+        2,
+        "live particles and visible objects are paired once, at the last context frame (least "
+        "total distance, within 6 % of the longer side or the object's radius); then the same "
+        "row is held to the same object, wherever that is visible. Mean over a video's objects, "
+        "then over videos.",
+    ),
+)
+
+_PARTICLES_CONVENTION = (
+    f"a particle is live from transparency {LIVE} on. Coverage: share of visible objects with a "
+    "live particle within the tolerance. Precision: share of live particles within the tolerance "
+    "or the radius of a visible object. Jitter: noise of the context's tracks per coordinate, "
+    "from the median second difference."
+)
+
+
+def write_report(folder: str | Path, result: EvaluationResult) -> None:
+    """Write `report.md`, `report.json` and a `horizon_*.png` for each figure to a folder.
+
+    Each file is written whole or not at all, the page last.
+
+    Args:
+        folder: made if it is not there.
+        result: see `EvaluationResult`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for figure in FIGURES:
+        scores = _scores(result, figure)
+        if scores:
+            write_whole(folder / f"horizon_{figure.key}.png", _plot(scores, figure, result.seed))
+    summary = json.dumps(_plain(_summary(result)), indent=1, allow_nan=False)
+    write_whole(folder / "report.json", summary.encode())
+    write_whole(folder / "report.md", _page(result).encode())
+
+
+def _scores(result: EvaluationResult, figure: Figure) -> dict[str, np.ndarray]:
+    """Method to [v, h], the model first; without the methods that lack the figure."""
+    methods = {"model": result.model, **result.baselines}
+    found = {name: getattr(scores, figure.key) for name, scores in methods.items()}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _plot(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> bytes:
+    curves = {name: mean(values) for name, values in scores.items()}
+    bands = {"model": interval(scores["model"], seed)} if "model" in scores else None
+    image = plot_curves(curves, title=figure.title, unit=figure.unit, bands=bands)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _summary(result: EvaluationResult) -> dict[str, object]:
+    per_step: dict[str, object] = {}
+    for figure in FIGURES:
+        methods = {}
+        for name, values in _scores(result, figure).items():
+            low, high = interval(values, result.seed)
+            overall = mean(values, 1)
+            methods[name] = {
+                "per_step": {"mean": mean(values), "low": low, "high": high},
+                "overall": dict(
+                    zip(
+                        ("mean", "low", "high"),
+                        (mean(overall), *interval(overall, result.seed)),
+                        strict=True,
+                    )
+                ),
+                "per_video": values,
+            }
+        if methods:
+            per_step[figure.key] = {"convention": figure.convention, "methods": methods}
+    once = {"reconstruction_psnr": result.reconstruction_psnr, **result.particles}
+    return {
+        "meta": dict(result.meta),
+        "per_step": per_step,
+        "particles": {
+            name: {"mean": mean(values), "per_video": values} for name, values in once.items()
+        },
+        "lpips": None,
+        "lpips_note": LPIPS_MISSING,
+        "verdict": verdict(result),
+    }
+
+
+def _plain(value: object) -> object:
+    """What JSON can hold: NaN becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(x) for key, x in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(x) for x in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if isinstance(value, bool | int | str | None) else str(value)
+
+
+def verdict(result: EvaluationResult) -> str:
+    """Whether the forecast beats copy-last: moving pixels at step 5, SSIM over all steps."""
+    copy = result.baselines.get("copy-last")
+    sentences = []
+    for key, name, unit in (("psnr_moving", "on moving pixels", " dB"), ("ssim", "in SSIM", "")):
+        ours, theirs = getattr(result.model, key), getattr(copy, key, None)
+        if ours is None or theirs is None:
+            continue
+        step = min(5, ours.shape[1])
+        at_step = key == "psnr_moving"
+        where = f"at step {step}" if at_step else "over all steps"
+        gain = ours - theirs
+        gain = gain[:, step - 1] if at_step else mean(gain, 1)
+        size, (low, high) = float(mean(gain)), interval(gain, result.seed)
+        if np.isnan(size):
+            sentences.append(f"Nothing moves {where}, so nothing is said {name}.")
+            continue
+        digits = 2 if at_step else 4
+        word = "beats copy-last" if size > 0 else "does NOT beat copy-last"
+        sentences.append(
+            f"The forecast {word} {name} {where}: {size:+.{digits}f}{unit}"
+            f"{_range(low, high, digits)}."
+        )
+    return " ".join(sentences) or "There is no copy-last to compare the forecast with."
+
+
+def _range(low: np.ndarray, high: np.ndarray, digits: int) -> str:
+    if np.isnan(low):
+        return ""
+    return f" [{float(low):.{digits}f}, {float(high):.{digits}f}]"
+
+
+def _cell(value: float, digits: int) -> str:
+    return "–" if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def _table(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> list[str]:
+    horizon = next(iter(scores.values())).shape[1]
+    steps = [s for s in _STEPS if s < horizon] + [horizon]
+    lines = [
+        "| method | " + " | ".join(f"step {s}" for s in steps) + " | all steps |",
+        "|---|" + "---:|" * (len(steps) + 1),
+    ]
+    for name, values in scores.items():
+        overall, curve = mean(values, 1), mean(values)
+        cells = [_cell(curve[s - 1], figure.digits) for s in steps]
+        total = _cell(float(mean(overall)), figure.digits)
+        cells.append(total + _range(*interval(overall, seed), figure.digits))
+        lines.append(
+            f"| {f'**{name}**' if name == 'model' else name} | " + " | ".join(cells) + " |"
+        )
+    return lines
+
+
+def _page(result: EvaluationResult) -> str:
+    lines = ["# Evaluation", "", verdict(result), ""]
+    lines += [
+        "Figures in brackets are 95 % intervals, by bootstrap over videos (or windows of one "
+        "long video); there are none for a single video.",
+        "",
+    ]
+    for figure in FIGURES:
+        scores = _scores(result, figure)
+        if scores:
+            lines += [f"## {figure.title} ({figure.unit})", ""]
+            lines += [*_table(scores, figure, result.seed), ""]
+            lines += [f"![{figure.title} against forecast step](horizon_{figure.key}.png)", ""]
+    once = {"reconstruction PSNR, dB": result.reconstruction_psnr, **result.particles}
+    lines += ["## Particles and reconstruction", "", "| figure | mean |", "|---|---:|"]
+    for name, values in once.items():
+        cell = _cell(float(mean(values)), 3) + _range(*interval(values, result.seed), 3)
+        lines.append(f"| {name} | {cell} |")
+    lines += [f"| LPIPS | {LPIPS_MISSING} |", "", "## What was evaluated", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in result.meta.items()]
+    lines += ["", "## Conventions", ""]
+    lines += [f"- {figure.title}: {figure.convention}" for figure in FIGURES]
+    lines += [f"- Particles: {_PARTICLES_CONVENTION}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""What an evaluation found, video by video, and how sure its means are."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One method's figures for v videos at steps 1 to h; NaN where there was nothing to measure.
+
+    Args:
+        psnr, ssim, psnr_moving: [v, h]; None for a method that forecasts no pixels.
+        position_error: [v, h] pixels, each video's mean over its objects; None without truth
+            or for a method that forecasts no positions.
+    """
+
+    psnr: np.ndarray | None = None
+    ssim: np.ndarray | None = None
+    psnr_moving: np.ndarray | None = None
+    position_error: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """All that a report is made from.
+
+    Args:
+        model: the forecast's scores, with pixels.
+        baselines: name to scores; "copy-last" is the one the verdict is against.
+        reconstruction_psnr: [v] dB, of the context frames through stage 1 alone.
+        particles: figure to [v]: coverage, precision, live per object, jitter, ... whatever of
+            these the data allows.
+        meta: what was evaluated, in the order to print: data, config, seed, minutes, videos,
+            frames; `machine` adds its part. Values must be fit for JSON.
+        seed: of the bootstrap.
+    """
+
+    model: Scores
+    baselines: Mapping[str, Scores]
+    reconstruction_psnr: np.ndarray
+    particles: Mapping[str, np.ndarray] = field(default_factory=dict)
+    meta: Mapping[str, object] = field(default_factory=dict)
+    seed: int = 0
+
+
+def machine() -> dict[str, object]:
+    """What the figures were made on, for `EvaluationResult.meta`."""
+    return {
+        "machine": platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def mean(values: np.ndarray, axis: int | tuple[int, ...] | None = 0) -> np.ndarray:
+    """The mean of what is not NaN; NaN where nothing is left, without a warning."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(axis)
+    return np.divide(total, known.sum(axis), where=known.any(axis), out=np.full_like(total, np.nan))
+
+
+def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """95 % bootstrap confidence interval of the mean over videos.
+
+    Videos are drawn with replacement 1000 times, whole, since the frames of one video are not
+    independent of each other.
+
+    Args:
+        values: [v, ...], one row a video; NaN is left out of each mean.
+
+    Returns:
+        low, high: [...]; NaN for fewer than two videos.
+    """
+    if len(values) < 2:
+        nothing = np.full(values.shape[1:], np.nan)
+        return nothing, nothing
+    drawn = np.random.default_rng(seed).integers(0, len(values), (_DRAWS, len(values)))
+    means = np.stack([mean(values[rows]) for rows in drawn])
+    # Draws that hold no known value are NaN; the rest still gives an interval.
+    known = ~np.isnan(means).all(0)
+    low, high = (np.full(values.shape[1:], np.nan) for _ in range(2))
+    low[known], high[known] = np.nanpercentile(means[:, known], (2.5, 97.5), axis=0)
+    return low, high

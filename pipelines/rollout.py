@@ -1,0 +1,118 @@
+"""Roll out: each video's first frames in, its predicted future out.
+
+particlecast rollout --data SOURCE --run DIR --context 10 --horizon 20 --out OUT
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+from data.write import write_mp4
+
+from data.errors import UserError
+from data.source import open_source, require_length
+from data.videos import Dataset, Video
+from pipelines.film import side_by_side, write_whole
+from pipelines.forecast import Forecast, join, observe, predict, reconstruct
+from pipelines.load import load_dlp, load_dynamics
+from pipelines.progress import reporting
+from pipelines.train_dynamics import check_size
+
+
+def rollout(
+    data: str,
+    run: Path,
+    context: int,
+    horizon: int,
+    out: Path,
+    limit: int | None = None,
+    start: int = 0,
+) -> None:
+    """Forecast every video of a source, in name order.
+
+    Writes OUT/NAME.npz (frames, position, transparency, appearance), OUT/NAME.mp4 and
+    OUT/NAME_compare.mp4. Of a synthetic world only the videos held out from training are used.
+
+    Args:
+        context: frames that are seen, from `start` on.
+        horizon: frames that are predicted.
+        limit: at most so many videos.
+
+    Raises:
+        UserError: the run, the source or the lengths are unfit.
+    """
+    dlp = load_dlp(run)
+    dynamics = load_dynamics(run, dlp)
+    with reporting() as progress:
+        dataset = open_source(data, dlp.frames, progress=progress)
+        videos = select(dataset, data)[:limit]
+        check_size(dlp, dataset.whole, data)
+        what = f"context {context}" + (f" from frame {start}" if start else "")
+        require_length(videos, start + context, what)
+        make_folder(out)
+        for index, video in enumerate(videos):
+            frames = np.ascontiguousarray(video.frames[start : start + context])
+            observed = observe(dlp.model, dynamics, frames)
+            future = join(list(predict(dlp.model, dynamics, observed.state, horizon)))
+            seen = reconstruct(dlp.model, observed)
+            true = video.frames[start : start + context + horizon]
+            save_forecast(out, video.name, future, video.fps)
+            write_mp4(out / f"{video.name}_compare.mp4", compare(true, seen, future), video.fps)
+            progress("rolling out", (index + 1) / len(videos))
+    print(f"{len(videos)} forecasts are in {out}", file=sys.stderr)
+
+
+def select(dataset: Dataset, source: str) -> tuple[Video, ...]:
+    """The videos that a forecast is made of: all, but of a synthetic world the unseen ones."""
+    return dataset.test if source.startswith("synthetic:") else dataset.whole
+
+
+def compare(true: np.ndarray, seen: Forecast, future: Forecast) -> np.ndarray:
+    """The film truth | prediction | particles; where the truth has ended it stays dark.
+
+    Args:
+        true: [at most c + t, h, w, 3] uint8.
+        seen: the c frames of the context.
+        future: the t predicted ones.
+    """
+    whole = join([seen, future])
+    missing = len(whole.frames) - len(true)
+    dark = np.full((missing, *true.shape[1:]), 24, np.uint8)
+    return side_by_side(
+        np.concatenate([true, dark]),
+        whole.frames,
+        whole.position,
+        whole.transparency,
+        context=len(seen.frames),
+    )
+
+
+def save_forecast(out: Path, name: str, future: Forecast, fps: float) -> None:
+    """OUT/NAME.npz and OUT/NAME.mp4, each written whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        frames=future.frames,
+        position=future.position,
+        transparency=future.transparency,
+        appearance=future.appearance,
+    )
+    write_whole(out / f"{name}.npz", buffer.getvalue())
+    write_mp4(out / f"{name}.mp4", future.frames, fps)
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder that results go to.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot make the output folder {out}: {error.strerror}: choose another --out"
+        ) from error

@@ -1,0 +1,50 @@
+"""Both stages, one after the other, the minutes shared between them.
+
+particlecast train --data SOURCE --run DIR --max-minutes 10
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.errors import UserError
+from data.frames import FrameConfig
+from dlp.config import DLPConfig
+from dynamics.config import DynamicsConfig
+from pipelines.checkpoint import checkpoint_root, list_checkpoints
+from pipelines.config import EngineConfig
+from pipelines.lock import hold_run
+from pipelines.train_dlp import train_dlp
+from pipelines.train_dynamics import train_dynamics
+
+STAGE1_SHARE = 0.55
+
+
+def train(
+    data: str,
+    run: Path,
+    frames: FrameConfig,
+    dlp: DLPConfig,
+    stage1: EngineConfig,
+    dynamics: DynamicsConfig,
+    stage2: EngineConfig,
+    max_minutes: float = 10.0,
+    resume: bool = False,
+    seed: int = 0,
+) -> None:
+    """Train both stages within `max_minutes` of training, encoding between them included.
+
+    Decoding the source into the cache comes before, once, and is not counted.
+
+    Raises:
+        UserError: the source, the run or the settings are unfit.
+    """
+    with hold_run(run):
+        if not resume and list_checkpoints(checkpoint_root(run, "stage1")):
+            raise UserError(
+                f"{run} has a stage 1 already: add --resume to go on with it, or choose another "
+                "--run"
+            )
+        minutes = STAGE1_SHARE * max_minutes
+        train_dlp(data, run, frames, dlp, stage1, minutes, None, resume, seed)
+        train_dynamics(data, run, dynamics, stage2, max_minutes - minutes, None, resume, seed)

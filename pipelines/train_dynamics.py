@@ -1,0 +1,186 @@
+"""Stage 2: link the particles of stage 1 over time and train the graph dynamics on them.
+
+particlecast train-dynamics --data SOURCE --run DIR --max-minutes 5
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from data.errors import UserError
+from data.source import open_source
+from data.videos import Video
+from dlp.losses import Loss
+from dynamics.config import DynamicsConfig
+from dynamics.losses import unrolled_loss
+from dynamics.model import GraphDynamics
+from dynamics.rollout import unroll
+from dynamics.statistics import statistics
+from dynamics.tracks import Tracks
+from dynamics.windows import Window, gather, window_starts, with_noise
+from pipelines.boards import Board
+from pipelines.config import EngineConfig, plain
+from pipelines.encode import encode_tracks
+from pipelines.engine import Finished, train
+from pipelines.load import TrainedDLP, load_dlp
+from pipelines.lock import hold_run
+from pipelines.progress import reporting
+
+VALIDATION_WINDOWS = 128
+
+
+@dataclass
+class DynamicsStage:
+    """Stage 2 for the engine.
+
+    Args:
+        dlp: stage 1.
+        tracks: of the training videos.
+        validation: of the validation videos.
+        dynamics: settings of the model.
+        size: items of a batch.
+        fingerprint: of the data.
+        board: takes the curve of error against horizon, or None.
+    """
+
+    dlp: TrainedDLP
+    tracks: Sequence[Tracks]
+    validation: Sequence[Tracks]
+    dynamics: DynamicsConfig
+    size: int
+    fingerprint: str
+    board: Board | None = None
+    name: str = "stage2"
+    best_key: str = "position_error"
+    best_mode: Literal["min", "max"] = "min"
+
+    def __post_init__(self) -> None:
+        model = self.dlp.model
+        self.model = GraphDynamics(self.dynamics, model.config.features, model.size)
+        history = self.dynamics.history
+        longest = max(len(one) for one in self.tracks)
+        self.horizon = min(self.dynamics.horizon, longest - history)
+        if self.horizon < 1:
+            raise UserError(
+                f"videos too short: the longest has {longest} frames, stage 2 needs at least "
+                f"{history + 1}: give longer videos, or lower --dynamics.history"
+            )
+        self.starts = window_starts(self.tracks, history, self.horizon)
+        held_out = window_starts(self.validation, history, self.horizon)
+        every = torch.linspace(0, len(held_out) - 1, min(len(held_out), VALIDATION_WINDOWS))
+        self.held_out = held_out[every.long()]
+        try:
+            self.model.fit_normalisation(statistics(self.tracks, self.model.side))
+        except ValueError as error:
+            raise UserError(f"stage 2 has nothing to learn from: {error}") from error
+
+    def config(self) -> dict[str, Any]:
+        """What builds the model again, and what it was trained on."""
+        return {
+            "dynamics": plain(self.dynamics),
+            "stage1": self.dlp.digest,
+            "fingerprint": self.fingerprint,
+        }
+
+    def batch(self, step: int, generator: torch.Generator) -> Window:
+        """Windows drawn evenly from all videos and times."""
+        chosen = torch.randint(len(self.starts), (self.size,), generator=generator)
+        return self._gather(self.tracks, self.starts[chosen])
+
+    def loss(self, batch: Window, step: int, progress: float) -> Loss:
+        """The error of an unroll that grows to its full length over the first half."""
+        horizon = min(self.horizon, 1 + int(2 * progress * self.horizon))
+        pixels = self.dynamics.noise * self.model.jitter
+        noisy = with_noise(batch.state, pixels, self.model.side)
+        return unrolled_loss(self.model, replace(batch, state=noisy), horizon)
+
+    def evaluate(self, step: int) -> dict[str, float]:
+        """Error of the same particle on validation windows, in pixels, beside standing still."""
+        if not len(self.held_out):
+            return {"position_error": float("nan")}
+        window = self._gather(self.validation, self.held_out)
+        states = list(unroll(self.model, window.state, self.horizon))
+        predicted = torch.stack([state.position[:, -1] for state in states], 1)
+        scores, curves = {}, {}
+        now, before = window.state.position[:, -1:], window.state.position[:, -2:-1]
+        ahead = torch.arange(1, self.horizon + 1)[None, :, None, None]
+        guesses = {
+            "position_error": predicted,
+            "constant_velocity": now + ahead * (now - before),
+            "copy_last": now.expand_as(predicted),
+        }
+        count = window.mask.sum((0, 2)).clamp(min=1)
+        for name, guess in guesses.items():
+            off = ((guess - window.position) * self.model.side).norm(dim=-1)
+            curves[name] = ((off * window.mask).sum((0, 2)) / count).cpu().numpy()  # (u,)
+            scores[name] = float(curves[name].mean())
+        if self.board is not None:
+            self.board.curve("stage2/error against horizon", curves, step, unit="pixels")
+        return scores
+
+    def _gather(self, tracks: Sequence[Tracks], starts: torch.Tensor) -> Window:
+        """Windows with as many rows as stage 1 has particles."""
+        rows = self.dlp.model.config.particles
+        return gather(tracks, starts, self.dynamics.history, self.horizon, rows)
+
+
+def train_dynamics(
+    data: str,
+    run: Path,
+    dynamics: DynamicsConfig,
+    stage2: EngineConfig,
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+    resume: bool = False,
+    seed: int = 0,
+) -> Finished:
+    """Train stage 2 on a source that stage 1 of the same run can see.
+
+    Raises:
+        UserError: no stage 1, or the source or the settings are unfit.
+    """
+    with hold_run(run):
+        dlp = load_dlp(run)
+        with reporting() as progress:
+            dataset = open_source(data, dlp.frames, progress=progress)
+            check_size(dlp, dataset.whole, data)
+            started = time.monotonic()
+            key = f"{dlp.digest}-{dataset.fingerprint}"
+            tracks, validation = (
+                encode_tracks(dlp.model, videos, run / "particles" / name, key, progress)
+                for name, videos in (
+                    ("train.safetensors", dataset.train),
+                    ("val.safetensors", dataset.val),
+                )
+            )
+        if max_minutes is not None:  # encoding is part of the time that was given
+            spent = (time.monotonic() - started) / 60
+            max_minutes = max(max_minutes - spent, max_minutes / 5)
+        torch.manual_seed(seed)
+        board = Board(run / "tensorboard")
+        stage = DynamicsStage(
+            dlp, tracks, validation, dynamics, stage2.batch, dataset.fingerprint, board
+        )
+        finished = train(stage, run, stage2, max_steps, max_minutes, resume, seed, board)
+        board.close()
+    return finished
+
+
+def check_size(dlp: TrainedDLP, videos: Sequence[Video], source: str) -> None:
+    """Stop if a source's frames are not of the size that stage 1 was trained on.
+
+    Raises:
+        UserError: naming both sizes.
+    """
+    height, width = videos[0].frames.shape[1:3]
+    if (height, width) != dlp.model.size:
+        raise UserError(
+            f"{source}: its frames come out as {width}x{height} pixels, the run was trained on "
+            f"{dlp.model.size[1]}x{dlp.model.size[0]}: give videos of the same shape, or train anew"
+        )
