@@ -202,11 +202,12 @@ def _picked(
     if truth is None:
         return None
     picks = slice(config.start, None, config.skip)
-    position = truth.position[picks][:count]
+    position = truth.position[picks]
     mask = None if truth.mask is None else truth.mask[picks][:count]
-    if len(position) != count or (mask is not None and mask.shape[1:] != size):
+    fits = len(position) == count if config.limit == 0 else len(position) >= count
+    if not fits or (mask is not None and mask.shape[1:] != size):
         raise BadFile(
             f"tracks of another video: {clip.where}: {len(truth.position)} steps do not fit its "
             "frames: make them again, or remove them to use the video without its tracks"
         )
-    return Truth(position, truth.visible[picks][:count], truth.radius[picks][:count], mask)
+    return Truth(position[:count], truth.visible[picks][:count], truth.radius[picks][:count], mask)

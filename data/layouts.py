@@ -64,6 +64,8 @@ def file_layout(source: str) -> Layout:
     Raises:
         UserError: no such file, unknown kind, no permission, or nothing in the folder.
     """
+    if not source.strip():
+        raise UserError("no source: --data is empty: give a video, an array or a folder")
     path = Path(source).expanduser()
     try:
         if path.is_dir():
@@ -80,6 +82,11 @@ def file_layout(source: str) -> Layout:
     except PermissionError as error:
         raise UserError(
             f"no permission to read: {error.filename or path}: allow it with chmod u+rX"
+        ) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(
+            f"cannot be read: {error.filename or path}: {reason}: check the disk and the path"
         ) from error
     known = " ".join((*VIDEO_SUFFIXES, *ARRAY_SUFFIXES))
     raise UserError(
@@ -197,7 +204,7 @@ def content_key(root: Path, files: Sequence[Path]) -> str:
     """Hex digest that changes when the files do, cheap however large they are.
 
     Raises:
-        PermissionError: a folder on the way cannot be entered.
+        OSError: a file vanished, or a folder on the way cannot be entered.
     """
     digest = hashlib.sha256()
     for path in files:

@@ -31,7 +31,7 @@ class DLPConfig:
     """Weight of the appearance's divergence against the positions'."""
     price: float = 0.5
     """Cost of one live particle, in squared error."""
-    centre: float = 1.0
+    centre: float = 10.0
     """Weight that holds each particle at the centroid of its own alpha mask."""
     warmup_steps: int = 300
     """Steps over which the price phases in and the noise on the alpha masks fades out."""

@@ -34,6 +34,8 @@ class Scene:
 class PatchDecoder(nn.Module):
     """z_a to an RGBA patch."""
 
+    disc: Tensor
+
     def __init__(self, config: DLPConfig) -> None:
         super().__init__()
         width = 2 * config.width
@@ -48,6 +50,9 @@ class PatchDecoder(nn.Module):
             nn.Conv2d(width // 2, 4 * 4, 1),
             nn.PixelShuffle(2),
         )
+        # Alpha starts as a soft disc, so that a patch first learns to lie on its object.
+        steps = (torch.arange(config.glimpse) + 0.5) * 2 / config.glimpse - 1
+        self.register_buffer("disc", 2 - 3 * (steps[:, None] ** 2 + steps**2), persistent=False)
 
     def forward(self, appearance: Tensor) -> Tensor:
         """[b, k, d] to logits [b, k, 4, p, p]."""
@@ -55,7 +60,9 @@ class PatchDecoder(nn.Module):
         seeds = rearrange(
             self.linear(appearance), "b k (c i j) -> (b k) c i j", i=self.cells, j=self.cells
         )
-        return rearrange(self.convolutions(seeds), "(b k) c i j -> b k c i j", k=k)
+        logits = self.convolutions(seeds)
+        logits = torch.cat([logits[:, :3], logits[:, 3:] + self.disc], 1)
+        return rearrange(logits, "(b k) c i j -> b k c i j", k=k)
 
 
 def composite(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,7 +37,7 @@ class Particles:
         """The same function over every field."""
         return Particles(**{f.name: function(getattr(self, f.name)) for f in fields(self)})
 
-    def __getitem__(self, index: object) -> Particles:
+    def __getitem__(self, index: Any) -> Particles:
         """Index the leading axes."""
         return self.apply(lambda tensor: tensor[index])
 

@@ -79,9 +79,9 @@ def track(particles: Particles, size: tuple[int, int], config: LinkConfig | None
     position_rows = torch.zeros(t, n, 2)
     code_rows = torch.zeros(t, n, code.shape[-1])
     seen = torch.zeros(t, n, dtype=torch.bool)
-    frame, slot = np.nonzero(identities >= 0)
-    row = torch.from_numpy(identities[frame, slot])
-    frame, slot = torch.from_numpy(frame), torch.from_numpy(slot)
+    ids = torch.from_numpy(identities)
+    frame, slot = (ids >= 0).nonzero(as_tuple=True)
+    row = ids[frame, slot]
     position_rows[frame, row] = particles.position[frame, slot]
     code_rows[frame, row] = code[frame, slot]
     seen[frame, row] = True

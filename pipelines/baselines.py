@@ -57,8 +57,8 @@ def optical_flow(context: np.ndarray, horizon: int) -> np.ndarray:
 
 def _sample(image: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Float image [h, w, c] at (x, y) pixels [h, w, 2]; outside it, its nearest edge."""
-    nowhere = np.empty(0, np.float32)  # the second map is unused when the first has both axes
-    return cv2.remap(image, at, nowhere, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def constant_velocity(position: np.ndarray, visible: np.ndarray, horizon: int) -> np.ndarray:

@@ -66,7 +66,7 @@ class Board:
         boxes: Tensor | None = None,
         tag: str = "panel",
     ) -> None:
-        """What stage 1 makes of n images, a row each; see `pipelines.panel.panel` for the arguments."""
+        """What stage 1 makes of n images; the arguments are those of `pipelines.panel.panel`."""
         grid = panel(
             images,
             particles,

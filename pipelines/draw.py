@@ -202,11 +202,11 @@ def mask_boxes(masks: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     inside = np.asarray(masks > threshold)
     sides = []
     for axis in (1, 2):  # over rows it leaves x, over columns y
-        line = inside.any(axis)
+        line: np.ndarray = np.any(inside, axis=axis)
         sides.append((line.argmax(-1), line.shape[-1] - 1 - line[:, ::-1].argmax(-1)))
     (x0, x1), (y0, y1) = sides
     boxes = np.stack([x0, y0, x1, y1], -1).astype(float)
-    boxes[~inside.any((1, 2))] = np.nan
+    boxes[~inside.any(axis=(1, 2))] = np.nan
     return boxes
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from data.write import write_mp4
 from PIL import Image
 
+from data.write import write_mp4
 from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label
 
 CONTEXT_COLOUR = (120, 150, 175)
@@ -146,4 +146,4 @@ def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> No
     if Path(path).suffix.lower() == ".gif":
         write_gif(path, list(frames), fps)
     else:
-        write_mp4(path, frames, fps)
+        write_mp4(Path(path), frames, fps)

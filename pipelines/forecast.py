@@ -108,7 +108,6 @@ def forecast(dlp: DLP, dynamics: GraphDynamics, context: np.ndarray, horizon: in
 def reconstruct(dlp: DLP, observed: Observed) -> Forecast:
     """The context's own frames, drawn from the particles of its rows."""
     tracks, rows = observed.tracks, observed.rows
-    k = observed.state.alive.shape[1]
     position = observed.state.position[:, -1].repeat(len(tracks), 1, 1)  # (t, k, 2)
     code = observed.state.code.repeat(len(tracks), 1, 1)
     code[..., -1] = GONE

@@ -117,13 +117,6 @@ def psnr_moving(prediction: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> 
     return np.where(count > 0, _psnr(mean), np.nan)
 
 
-def window(truth: Truth, start: int, stop: int) -> Truth:
-    """The truth of frames start to stop (exclusive)."""
-    mask = None if truth.mask is None else truth.mask[start:stop]
-    part = slice(start, stop)
-    return Truth(truth.position[part], truth.visible[part], truth.radius[part], mask)
-
-
 @dataclass(frozen=True)
 class Followed:
     """m particles, each assigned to one true object at the last context frame.
@@ -167,8 +160,7 @@ def position_error(
     chosen_row, chosen_object = linear_sum_assignment(cost)
     keep = allowed[chosen_row, chosen_object]
     particle, target = rows[chosen_row[keep]], objects[chosen_object[keep]]
-    part = window(truth, 1, len(truth.position))
-    error = track_error(position[1:, particle], part, target)
+    error = track_error(position[1:, particle], truth.at(slice(1, None)), target)
     return Followed(error, particle, target, len(objects))
 
 
@@ -201,9 +193,9 @@ def coverage(
     Returns:
         In [0, 1]; NaN if no object is ever visible.
     """
-    near = np.asarray(_distances(position, truth.position) <= tolerance)  # (t, k, n)
+    near: np.ndarray = _distances(position, truth.position) <= tolerance  # (t, k, n)
     near &= (transparency >= LIVE)[..., None]
-    return _share(near.any(1), truth.visible)
+    return _share(np.asarray(near.any(axis=1)), truth.visible)
 
 
 def precision(
@@ -216,8 +208,8 @@ def precision(
     `coverage`; NaN if no particle is ever live.
     """
     reach = np.maximum(tolerance, truth.radius)[:, None]  # (t, 1, n)
-    on = (_distances(position, truth.position) <= reach) & truth.visible[:, None]
-    return _share(on.any(2), np.asarray(transparency >= LIVE))
+    on: np.ndarray = (_distances(position, truth.position) <= reach) & truth.visible[:, None]
+    return _share(np.asarray(on.any(axis=2)), transparency >= LIVE)
 
 
 def live_per_object(transparency: np.ndarray, truth: Truth) -> float:

@@ -14,7 +14,9 @@ from PIL import Image
 from pipelines.draw import LIVE, plot_curves
 from pipelines.film import write_whole
 from pipelines.metrics import MOVING_THRESHOLD, PSNR_CAP
-from pipelines.results import EvaluationResult, interval, mean
+from pipelines.results import EvaluationResult, Scores, interval, machine, mean
+
+__all__ = ["EvaluationResult", "Scores", "machine", "mean", "verdict", "write_report"]
 
 LPIPS_MISSING = "not computed: no weight file was given"
 _STEPS = (1, 5, 10, 20)
@@ -53,7 +55,7 @@ FIGURES = (
     Figure(
         "ssim",
         "SSIM",
-        "1 is equal",
+        "more is better, 1 is equal",
         4,
         "torchmetrics: Gaussian window of sigma 1.5 (11 x 11), per RGB channel, data range 1, "
         "per frame; then the mean over frames and videos.",

@@ -81,13 +81,18 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     Returns:
         low, high: [...]; NaN for fewer than two videos.
     """
+    nothing = np.full(values.shape[1:], np.nan)
     if len(values) < 2:
-        nothing = np.full(values.shape[1:], np.nan)
         return nothing, nothing
-    drawn = np.random.default_rng(seed).integers(0, len(values), (_DRAWS, len(values)))
-    means = np.stack([mean(values[rows]) for rows in drawn])
-    # Draws that hold no known value are NaN; the rest still gives an interval.
-    known = ~np.isnan(means).all(0)
-    low, high = (np.full(values.shape[1:], np.nan) for _ in range(2))
-    low[known], high[known] = np.nanpercentile(means[:, known], (2.5, 97.5), axis=0)
+    flat = values.reshape(len(values), -1)
+    known = ~np.isnan(flat)
+    drawn = np.random.default_rng(seed).multinomial(
+        len(values), np.full(len(values), 1 / len(values)), _DRAWS
+    )  # (draws, v): how often each video is in
+    total, count = drawn @ np.where(known, flat, 0), drawn @ known  # (draws, ...)
+    means = np.divide(total, count, where=count > 0, out=np.full_like(total, np.nan))
+    bounds = np.full((2, flat.shape[1]), np.nan)
+    some = known.any(0)  # a draw may miss every known value: NaN, and left out
+    bounds[:, some] = np.nanpercentile(means[:, some], (2.5, 97.5), axis=0)
+    low, high = bounds.reshape(2, *values.shape[1:])
     return low, high

@@ -13,13 +13,14 @@ import numpy as np
 
 from data.errors import UserError
 from data.videos import Video
-from data.worlds import billiards, shapes, traffic
+from data.worlds import billiards, clevrer, shapes, traffic
 
 World = Callable[[int, int, np.random.Generator], Video]
 
 WORLDS: dict[str, World] = {
     "billiards": billiards.simulate,
     "traffic": traffic.simulate,
+    "clevrer": clevrer.simulate,
     "shapes": shapes.simulate,
 }
 
@@ -63,6 +64,11 @@ def check(world: str, videos: int, frames: int, size: int, seed: int) -> None:
         raise UserError(f"bad size: {size} pixels: give a multiple of 8, at least 32")
 
 
+def seed_of(seed: int, index: int) -> int:
+    """The seed of video `index` in a set; sets of different seeds share none."""
+    return seed * 1_000_000 + index
+
+
 def split_of(index: int, videos: int) -> str:
     """The split of video `index`: the last tenth is for test, the tenth before for validation."""
     held_out = max(1, round(videos / 10))
@@ -97,7 +103,7 @@ def generate_dataset(
     if videos < 3:
         raise UserError(f"too few videos: {videos}: give at least 3, one for each split")
     for index in range(videos):
-        video = simulate(world, frames, size, seed * 1_000_000 + index)
+        video = simulate(world, frames, size, seed_of(seed, index))
         yield split_of(index, videos), replace(video, name=f"{world}_{index:05d}")
         if progress is not None:
             progress(f"making {world} videos", (index + 1) / videos)

@@ -189,5 +189,6 @@ def soften(image: np.ndarray) -> np.ndarray:
 def shrink(image: np.ndarray, factor: int) -> np.ndarray:
     """Mean over blocks: [m, s * factor, r * factor, c] to [m, s, r, c]."""
     m, height, width, c = image.shape
-    blocks = image.reshape(m, height // factor, factor, width // factor, factor, c)
-    return blocks.mean((2, 4), dtype=np.float32)
+    rows = image.reshape(m, height // factor, factor, width * c).sum(2, dtype=np.float32)
+    blocks = rows.reshape(m, height // factor, width // factor, factor, c).sum(3)
+    return blocks / factor**2

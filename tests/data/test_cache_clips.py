@@ -38,12 +38,15 @@ def test_a_bad_clip_leaves_no_trace_in_the_others(tmp_path):
         clip_of("a", a),
         clip_of("bad", b, fail_after=3),
         clip_of("c", c),
+        clip_of("bad_last", b, fail_after=4),
     )
     stored = cached(tmp_path, "k", layout, ALL)
     assert [video.name for video in stored.videos] == ["a", "c"]
     np.testing.assert_array_equal(stored.videos[0].frames, a)
     np.testing.assert_array_equal(stored.videos[1].frames, c)
-    assert stored.left_out == ("damaged: bad_first: at frame 2", "damaged: bad: at frame 3")
+    assert [line.split(": ")[1] for line in stored.left_out] == ["bad_first", "bad", "bad_last"]
+    (file,) = tmp_path.glob("*/frames.npy")
+    assert file.stat().st_size == 128 + 10 * 16 * 16 * 3
 
 
 @pytest.mark.parametrize("side", [(44, 50), (70, 90), (39, 50), (300, 401)])

@@ -99,3 +99,11 @@ def test_what_is_cropped_away_is_not_visible():
     truth = Truth(position, seen, np.ones((1, 3)))
     moved = fit(40, 40, FrameConfig(crop=(10, 10, 34, 34)), "").truth(truth)
     assert moved.visible.tolist() == [[False, True, False]]
+
+
+def test_a_mask_takes_the_label_at_the_middle_of_each_stored_pixel():
+    mask = np.tile(np.arange(32, dtype=np.uint8), (1, 32, 1))
+    truth = Truth(np.zeros((1, 0, 2)), np.zeros((1, 0), bool), np.zeros((1, 0)), mask)
+    moved = fit(32, 32, FrameConfig(size=8), "").truth(truth)
+    assert moved.mask is not None
+    assert moved.mask[0, 3].tolist() == [2, 6, 10, 14, 18, 22, 26, 30]

@@ -213,10 +213,10 @@ def test_tracks_beside_a_video_follow_its_frames(tmp_path, cache, kind):
 
 
 def test_tracks_that_do_not_fit_leave_the_video_out(tmp_path, cache):
-    short = Truth(np.zeros((4, 1, 2)), np.ones((4, 1), bool), np.ones((4, 1)))
+    long = Truth(np.zeros((9, 1, 2)), np.ones((9, 1), bool), np.ones((9, 1)))
     for name in ("a", "b", "c", "d"):
         write_video(tmp_path / f"{name}.mp4", FILM)
-    write_tracks(tmp_path / "b.tracks.npz", short)
+    write_tracks(tmp_path / "b.tracks.npz", long)
     (tmp_path / "c.tracks.npz").write_text("no archive")
     np.savez(tmp_path / "d.tracks.npz", position=np.zeros((6, 1, 2)))
     dataset = open_source(str(tmp_path), ALL, cache)

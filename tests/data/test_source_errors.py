@@ -63,6 +63,7 @@ def test_mixed_sizes(tmp_path, cache):
         ("synthetic:billiards,balls=3", "bad option 'balls=3'.*videos, frames, size, seed"),
         ("synthetic:billiards,size=33", "size: 33"),
         ("synthetic:billiards,videos=0", "videos"),
+        ("x" * 300 + ".mp4", "cannot be read: .*name too long"),
         ("pipe.mp4", "neither file nor folder"),
     ],
 )
@@ -80,6 +81,11 @@ def test_what_a_user_reads(tmp_path, cache, source, message):
     with pytest.raises(UserError, match=message) as caught:
         open_source(text, FrameConfig(start=26), cache)
     assert "\n" not in str(caught.value)
+
+
+def test_no_source_at_all(cache):
+    with pytest.raises(UserError, match="--data is empty"):
+        open_source(" ", ALL, cache)
 
 
 def test_a_folder_that_may_not_be_read(tmp_path, cache, monkeypatch):

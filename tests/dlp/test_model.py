@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dlp.config import DLPConfig
+from dlp.model import DLP
+
+SMALL = DLPConfig(particles=5, n_prior=8, width=8, features=3)
+
+
+def model(config: DLPConfig = SMALL, size: tuple[int, int] = (32, 48)) -> DLP:
+    torch.manual_seed(0)
+    return DLP(config, size)
+
+
+def test_shapes_and_ranges() -> None:
+    dlp = model()
+    encoding = dlp.encode(torch.rand(2, 3, 32, 48))
+    particles = encoding.particles
+    assert particles.position.shape == (2, 5, 2)
+    assert particles.appearance.shape == (2, 5, 3)
+    assert particles.count == 5
+    assert ((particles.transparency >= 0) & (particles.transparency <= 1)).all()
+    assert ((particles.scale >= 1 / 1.5 - 1e-4) & (particles.scale <= 1.5 + 1e-4)).all()
+    assert encoding.proposals.position.shape == (2, 8, 2)
+    scene = dlp.decode(particles)
+    assert scene.image.shape == (2, 3, 32, 48)
+    assert scene.mask.shape == (2, 1, 32, 48)
+    assert ((scene.mask >= 0) & (scene.mask <= 1)).all()
+
+
+def test_every_weight_gets_a_gradient_and_the_loss_is_the_sum_of_its_terms() -> None:
+    dlp = model()
+    loss = dlp.loss(torch.rand(4, 3, 32, 48), step=SMALL.warmup_steps)
+    loss.total.backward()
+    for name, weight in dlp.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.abs().max() > 0, name
+    terms = loss.terms
+    assert torch.isclose(terms["loss"], loss.total)
+    assert not any(term.requires_grad for term in terms.values())
+
+
+def test_encoding_is_deterministic() -> None:
+    dlp, image = model(), torch.rand(2, 3, 32, 48)
+    one, other = dlp.encode(image).particles, dlp.encode(image).particles
+    assert torch.equal(one.position, other.position)
+
+
+def test_particles_without_transparency_leave_the_background() -> None:
+    dlp = model()
+    dlp.decoder.background.data.uniform_()
+    particles = dlp.encode(torch.rand(1, 3, 32, 48)).particles
+    scene = dlp.decode(replace(particles, transparency=torch.zeros(1, 5)))
+    assert torch.allclose(scene.image[0], dlp.decoder.background, atol=1e-6)
+
+
+def test_moving_one_particle_changes_nothing_outside_its_two_patches() -> None:
+    dlp = model(size=(64, 64))
+    with torch.no_grad():
+        particles = dlp.encode(torch.rand(1, 3, 64, 64)).particles
+        particles = replace(
+            particles,
+            position=torch.tensor([[[-0.7, -0.7], [0.7, 0.7], [0.7, -0.7], [-0.7, 0.7], [0, 0]]]),
+            transparency=torch.ones(1, 5),
+        )
+        moved = replace(particles, position=particles.position.clone())
+        moved.position[0, 0] = torch.tensor([-0.5, -0.1])
+        change = (dlp.decode(moved).image - dlp.decode(particles).image).abs().amax((0, 1))
+    changed = change.nonzero()
+    reach = 16 * 1.5 / 2 + 1
+    for centre in ((-0.7, -0.7), (-0.5, -0.1)):
+        x, y = ((c + 1) * 32 - 0.5 for c in centre)
+        near = ((changed[:, 1] - x).abs() <= reach) & ((changed[:, 0] - y).abs() <= reach)
+        changed = changed[~near]
+    assert len(changed) == 0
+    assert change.max() > 0.01
+
+
+def test_frames_that_do_not_divide_into_patches_are_refused() -> None:
+    with pytest.raises(ValueError, match="patches of 8"):
+        DLP(SMALL, (30, 48))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("particles", 0), ("patch", 7), ("glimpse", 12), ("max_scale", 0.5)]
+)
+def test_a_setting_out_of_range_names_rule_value_and_fix(field: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"dlp.{field} must be .* found {value}.*--dlp.{field}"):
+        DLPConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_it_learns_to_find_a_disc() -> None:
+    """A few steps on one moving disc: it is found, and nothing else is."""
+    torch.manual_seed(0)
+    steps = torch.arange(32.0)
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+
+    def discs(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        centre = torch.rand(count, 2) * 18 + 6.5
+        far = (x - centre[:, 0, None, None]) ** 2 + (y - centre[:, 1, None, None]) ** 2
+        disc = torch.sigmoid(3 * (4 - far.sqrt()))[:, None]
+        return disc * torch.tensor([0.9, 0.3, 0.1])[:, None, None] + (1 - disc) * 0.2, centre
+
+    dlp = model(replace(SMALL, warmup_steps=100), (32, 32))
+    dlp.decoder.background.data.fill_(0.2)
+    optimizer = torch.optim.Adam(dlp.parameters(), lr=4e-3)
+    for step in range(200):
+        loss = dlp.loss(discs(16)[0], step)
+        optimizer.zero_grad()
+        loss.total.backward()
+        torch.nn.utils.clip_grad_norm_(dlp.parameters(), 100.0)
+        optimizer.step()
+    image, centre = discs(64)
+    with torch.no_grad():
+        particles = dlp.encode(image).particles
+    live = particles.transparency > 0.3
+    assert (live.sum(1) == 1).float().mean() > 0.9
+    best = particles.transparency.argmax(1)
+    found = (particles.position[torch.arange(64), best] + 1) * 16 - 0.5
+    assert (found - centre).norm(dim=-1).median() < 1.0

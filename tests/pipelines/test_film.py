@@ -1,0 +1,115 @@
+import io
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from pipelines.film import (
+    CONTEXT_COLOUR,
+    FORECAST_COLOUR,
+    gif_bytes,
+    side_by_side,
+    write_film,
+    write_gif,
+    write_whole,
+)
+from tests.pipelines.discs import disc_truth, disc_video
+
+VIDEO = disc_video(steps=8, size=32)
+TRUTH = disc_truth(steps=8, size=32)
+
+
+def frame_count(image: Image.Image) -> int:
+    return sum(1 for _ in ImageSequence.Iterator(image))
+
+
+def film(**changes: Any) -> np.ndarray:
+    arguments: dict[str, Any] = {
+        "truth": VIDEO.frames,
+        "prediction": VIDEO.frames,
+        "position": TRUTH.position,
+        "transparency": np.ones((8, 3)),
+        "context": 3,
+        **changes,
+    }
+    return side_by_side(**arguments)
+
+
+def test_three_panels_of_at_least_256_pixels_and_even_sides():
+    frames = film(truth=VIDEO.frames[:, :31, :31], prediction=VIDEO.frames[:, :31, :31])
+    steps, height, width, channels = frames.shape
+    assert (steps, channels) == (8, 3)
+    assert height >= 256
+    assert width >= 3 * 256
+    assert height % 2 == width % 2 == 0
+
+
+def test_border_tells_context_from_forecast():
+    frames = film()
+    for t, colour in [(0, CONTEXT_COLOUR), (2, CONTEXT_COLOUR), (3, FORECAST_COLOUR)]:
+        assert tuple(frames[t, 100, 0].tolist()) == colour
+
+
+def test_the_particle_panel_does_not_show_the_true_future():
+    frames = film()
+    changed = VIDEO.frames.copy()
+    changed[3:] = 255 - changed[3:]
+    other = film(truth=changed)
+    width = frames.shape[2] // 3
+    assert (frames[:, :, width + 10 :] == other[:, :, width + 10 :]).all()
+    assert (frames[3:, :, :width] != other[3:, :, :width]).any()
+
+
+def test_a_forecast_alone_is_preceded_by_the_context():
+    assert (film(prediction=VIDEO.frames[3:]) == film()).all()
+
+
+def test_lengths_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"lengths differ: \[7, 8\]; expected 8"):
+        film(position=TRUTH.position[:7])
+
+
+def test_gif_plays_for_ever_at_its_rate_with_every_frame():
+    gif = Image.open(io.BytesIO(gif_bytes(VIDEO.frames, fps=10)))
+    assert frame_count(gif) == 8
+    assert gif.info["loop"] == 0
+    assert gif.info["duration"] == 100
+    for t in (0, 7):
+        gif.seek(t)
+        difference = np.abs(np.asarray(gif.convert("RGB")).astype(int) - VIDEO.frames[t])
+        assert difference.mean() < 4
+
+
+def test_gif_keeps_the_colours_of_thin_tracks():
+    ramp = np.add.outer(np.arange(96), np.arange(96)) * 255 // 190
+    frames = np.stack([ramp, ramp // 2, 255 - ramp], -1).astype(np.uint8)[None].repeat(2, 0)
+    frames[1, 40, 10:30] = (0, 255, 0)  # too few pixels for a median cut to care
+    gif = Image.open(io.BytesIO(gif_bytes(frames, 10)))
+    gif.seek(1)
+    assert gif.convert("RGB").getpixel((20, 40)) == (0, 255, 0)
+
+
+def test_films_are_written_by_their_ending(tmp_path):
+    write_film(tmp_path / "a.gif", iter(VIDEO.frames), 10)
+    assert frame_count(Image.open(tmp_path / "a.gif")) == 8
+    write_film(tmp_path / "a.mp4", iter(film()), 10)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gif", "a.mp4"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    target = tmp_path / "film.gif"
+    write_gif(target, VIDEO.frames, 10)
+    before = target.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(target, b"new")
+    assert target.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [target]

@@ -1,0 +1,112 @@
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.report import verdict, write_report
+from pipelines.results import EvaluationResult, Scores
+
+HORIZON, VIDEOS = 24, 6
+
+
+def scores(level: float, seed: int = 0, positions: bool = True) -> Scores:
+    wobble = np.random.default_rng(seed).normal(0, 0.1, (VIDEOS, HORIZON))
+    decay = np.linspace(0, -4, HORIZON)
+    return Scores(
+        psnr=level + 8 + decay + wobble,
+        ssim=np.clip(level / 30 + decay / 40 + wobble / 100, 0, 1),
+        psnr_moving=level + decay + wobble,
+        position_error=np.linspace(0.5, 6, HORIZON) + wobble if positions else None,
+    )
+
+
+def outcome(**changes: Any) -> EvaluationResult:
+    arguments: dict[str, Any] = {
+        "model": scores(22, 0),
+        "baselines": {
+            "copy-last": scores(15, 1, positions=False),
+            "constant velocity of the truth": Scores(position_error=np.ones((VIDEOS, HORIZON))),
+        },
+        "reconstruction_psnr": np.linspace(36, 38, VIDEOS),
+        "particles": {"coverage": np.full(VIDEOS, 0.99), "jitter, px": np.full(VIDEOS, np.nan)},
+        "meta": {"data": "synthetic:discs", "seed": 3, "minutes": 1.5},
+        **changes,
+    }
+    return EvaluationResult(**arguments)
+
+
+def test_the_page_has_each_method_at_the_chosen_steps(tmp_path):
+    result = outcome()
+    write_report(tmp_path / "out", result)
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "| method | step 1 | step 5 | step 10 | step 20 | step 24 | all steps |" in page
+    assert result.model.psnr_moving is not None
+    at_five = result.model.psnr_moving[:, 4].mean()
+    assert re.search(rf"\| \*\*model\*\* \| [\d.]+ \| {at_five:.2f} \|", page)
+    assert "| constant velocity of the truth | 1.00 | 1.00 |" in page
+    assert "| coverage | 0.990 [0.990, 0.990] |" in page
+    assert "| jitter, px | – |" in page
+    assert "| LPIPS | not computed" in page
+    assert "| data | synthetic:discs |" in page
+    for picture in re.findall(r"\]\((\S+\.png)\)", page):
+        with Image.open(tmp_path / "out" / picture) as image:
+            assert image.size[0] > 400
+    assert not list(tmp_path.glob("out/.*"))
+
+
+def test_the_file_for_programs_holds_every_number_and_no_nan(tmp_path):
+    result = outcome()
+    write_report(tmp_path, result)
+
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    summary = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
+    copied = summary["per_step"]["psnr"]["methods"]["copy-last"]
+    assert np.allclose(copied["per_video"], np.asarray(result.baselines["copy-last"].psnr))
+    assert copied["per_step"]["low"][4] <= copied["per_step"]["mean"][4]
+    assert copied["per_step"]["mean"][4] <= copied["per_step"]["high"][4]
+    assert set(summary["per_step"]["position_error"]["methods"]) == {
+        "model",
+        "constant velocity of the truth",
+    }
+    assert summary["particles"]["jitter, px"]["mean"] is None
+    assert summary["lpips"] is None
+    assert summary["meta"]["seed"] == 3
+
+
+def test_the_verdict_says_by_how_much_and_admits_defeat():
+    assert re.search(
+        r"beats copy-last on moving pixels at step 5: \+6\.92 dB \[6\.8\d, 7\.0\d\]",
+        verdict(outcome()),
+    )
+    assert "beats copy-last in SSIM over all steps: +0.2" in verdict(outcome())
+    worse = verdict(outcome(model=scores(12)))
+    assert worse.count("does NOT beat copy-last") == 2
+    assert "on moving pixels at step 5: -3.08 dB" in worse
+
+
+def test_a_short_horizon_without_truth_and_one_video_still_reports(tmp_path):
+    still = Scores(
+        psnr=np.full((1, 3), 30.0), ssim=np.full((1, 3), 0.9), psnr_moving=np.full((1, 3), np.nan)
+    )
+    result = outcome(
+        model=still, baselines={"copy-last": still}, reconstruction_psnr=np.array([31.0])
+    )
+    write_report(tmp_path, result)
+    page = (tmp_path / "report.md").read_text()
+    assert "| method | step 1 | step 3 | all steps |" in page
+    assert "Nothing moves at step 3" in page
+    assert "does NOT beat copy-last in SSIM over all steps: +0.0000." in page
+    assert "Position error of the same particle (" not in page
+    assert not (tmp_path / "horizon_position_error.png").exists()
+
+
+def test_a_folder_that_is_a_file_is_an_error(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(FileExistsError):
+        write_report(tmp_path / "taken", outcome())
+    assert (tmp_path / "taken").read_text() == "mine"
