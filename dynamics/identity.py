@@ -105,7 +105,7 @@ def link(
             if row not in seen:
                 track.coast()
         # What was seen but once and lost at once was no object.
-        tracks = [k for k in tracks if k.missed <= (config.memory if k.age > 2 else 1)]
+        tracks = [k for k in tracks if k.missed <= (config.memory if k.age > 1 else 1)]
         for index in found:
             if identities[t, index] < 0:
                 tracks.append(_Track(born, position[t, index], appearance[t, index]))

@@ -47,7 +47,7 @@ class GraphDynamics(nn.Module):
         hidden = config.hidden
         inputs = 3 * (config.history - 1) + 1 + codes + 2 + (4 if config.walls else 0)
         self.node = mlp(inputs, hidden, hidden)
-        self.edge = mlp(5, hidden, hidden)
+        self.edge = nn.Identity() if config.conv == "gcn" else mlp(5, hidden, hidden)
         self.rounds = nn.ModuleList(CONVS[config.conv](hidden) for _ in range(config.layers))
         self.norm = nn.LayerNorm(hidden)
         self.head = mlp(hidden, hidden, 2 + 2 * codes)

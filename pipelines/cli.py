@@ -14,7 +14,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from data.errors import UserError
-from pipelines.config import EngineConfig, presets
+from pipelines.config import STAGE1, STAGE2, EngineConfig, plain, presets
 from pipelines.parsing import MINUTES, Command, parse
 from pipelines.signals import Interrupted
 
@@ -58,14 +58,20 @@ def _stage1_groups(parser: ArgumentParser) -> None:
 
     parser.add_class_arguments(FrameConfig, "frames")
     parser.add_class_arguments(DLPConfig, "dlp")
-    parser.add_class_arguments(EngineConfig, "stage1")
+    _engine_group(parser, "stage1", STAGE1)
 
 
 def _stage2_groups(parser: ArgumentParser) -> None:
     from dynamics.config import DynamicsConfig
 
     parser.add_class_arguments(DynamicsConfig, "dynamics")
-    parser.add_class_arguments(EngineConfig, "stage2")
+    _engine_group(parser, "stage2", STAGE2)
+
+
+def _engine_group(parser: ArgumentParser, name: str, start: EngineConfig) -> None:
+    """The engine's settings, with a stage's own defaults."""
+    parser.add_class_arguments(EngineConfig, name)
+    parser.set_defaults({f"{name}.{field}": value for field, value in plain(start).items()})
 
 
 def _train_options(parser: ArgumentParser) -> None:

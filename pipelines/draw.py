@@ -190,10 +190,10 @@ def draw_boxes(
     canvas = np.ascontiguousarray(frame).copy()
     identity = np.arange(len(boxes)) if identity is None else identity
     for row in np.flatnonzero((transparency >= LIVE) & np.isfinite(boxes).all(-1)):
-        first = np.floor(boxes[row, :2] * factor).astype(int).tolist()
-        last = np.ceil((boxes[row, 2:] + 1) * factor - 1).astype(int).tolist()
-        for colour, weight in (((0, 0, 0), 3), (colour_of(int(identity[row])), 1)):
-            cv2.rectangle(canvas, first, last, colour, weight, cv2.LINE_AA)
+        x0, y0 = np.floor(boxes[row, :2] * factor).astype(int).tolist()
+        x1, y1 = np.ceil((boxes[row, 2:] + 1) * factor - 1).astype(int).tolist()
+        cv2.rectangle(canvas, (x0 - 1, y0 - 1), (x1 + 1, y1 + 1), (0, 0, 0), 1)
+        cv2.rectangle(canvas, (x0, y0), (x1, y1), colour_of(int(identity[row])), 1)
     return canvas
 
 

@@ -14,11 +14,11 @@ import numpy as np
 SUPERSAMPLE = 2
 MARGIN = 0.3  # of the picture's side: bodies are traced beyond its edge, for their whole area
 TARGET = np.array([0.0, 0.15, 0.0])
-DISTANCE, PITCH, VIEW = 13.0, np.radians(33), 6.0  # VIEW: units across the picture at the target
+DISTANCE, PITCH, VIEW = 13.0, np.radians(33), 5.5  # VIEW: units across the picture at the target
 LAMP, LAMP_RADIUS = np.array([-4.2, -2.4, 6.5]), 0.9
 RIM = np.array([0.70, 0.45, 0.55])  # direction of a weak second light
 KEY_POWER, RIM_POWER, AMBIENT = 0.78, 0.20, 0.30
-FLOOR = np.array([0.40, 0.40, 0.41])
+FLOOR = np.array([0.50, 0.50, 0.51])
 GAMMA = 2.2
 NEAR = 1e-3
 
@@ -123,6 +123,15 @@ def quadric(o: np.ndarray, d: np.ndarray, radius: float) -> tuple[np.ndarray, np
     reach = np.sqrt(np.maximum(root, 0))
     entry = np.where(root > 0, (-b - reach) / a, np.inf)
     return entry, np.where(root > 0, (-b + reach) / a, -np.inf)
+
+
+def blur(fine: np.ndarray) -> np.ndarray:
+    """[h, w] averaged over 4 x 4 neighbours, which hold every point of the lamp once."""
+    for axis in (0, 1):
+        padded = np.pad(fine, [(2, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        count = fine.shape[axis]
+        fine = sum(padded.take(range(i, i + count), axis) for i in range(4)) * np.float32(0.25)
+    return fine
 
 
 @lru_cache(maxsize=4)
@@ -238,8 +247,6 @@ class Scene:
             share = corners[..., 2:] / (lamp[..., 2:] - corners[..., 2:])
             thrown = (corners + share * (corners - lamp)).reshape(-1, 3)
             window = self.window(thrown)
-            if 0 in lit[window].shape:
-                continue
             entry, leave = body.span(self.floor[:, *window], self.to_lamp[:, *window])
             lit[window][(entry < leave) & (leave > NEAR)] = 0
             reach = 2.2 * body.radius
@@ -247,6 +254,7 @@ class Scene:
             window = self.window(np.c_[ring, np.zeros(4)])
             x, y = self.floor[0][window] - body.place[0], self.floor[1][window] - body.place[1]
             open_sky[window] *= self.occlusion(body, x.astype(np.float32), y.astype(np.float32))
+        lit = blur(lit)
         return open_sky * self.plain[0] + (lit * (0.4 + 0.6 * open_sky)) * self.plain[1]
 
     @staticmethod
@@ -284,12 +292,14 @@ class Scene:
             return colour * light + np.float32(0.10) * lit * glint**10
         facing = np.clip(-(ray * normal).sum(0), 0, 1)
         gloss = 0.55 + 0.45 * (1 - facing) ** 4
-        tint = 0.25 + 0.75 * colour
-        seen = self.reflect(others, points + NEAR * normal, mirror)
-        return 0.50 * colour * light + gloss * tint * seen + 0.9 * lit * glint**60
+        tint = 0.10 + 1.1 * colour
+        seen = self.reflect(body, others, points + NEAR * normal, mirror)
+        return 0.40 * colour * light + gloss * tint * seen + 0.9 * lit * glint**40
 
-    def reflect(self, others: list[Body], points: np.ndarray, ray: np.ndarray) -> np.ndarray:
-        """What mirrored rays [3, m] see, one bounce: other bodies, the plane, a bright sky."""
+    def reflect(
+        self, body: Body, others: list[Body], points: np.ndarray, ray: np.ndarray
+    ) -> np.ndarray:
+        """What rays [3, m] mirrored by a body see: other bodies, the plane, a bright sky."""
         up = np.clip(ray[2], 0, 1)
         soft_box = np.clip((LAMP.astype(np.float32) / np.linalg.norm(LAMP)) @ ray, 0, 1) ** 6
         seen = np.broadcast_to(0.10 + 0.42 * up + 0.55 * soft_box, ray.shape).astype(np.float32)
@@ -300,7 +310,7 @@ class Scene:
         # Far off, the plane ends in the backdrop.
         fade = np.exp(-(floor[0] ** 2 + floor[1] ** 2) / 60)
         sky = np.ones(floor.shape[1], np.float32)
-        for other in others:
+        for other in [body, *others]:
             sky *= self.occlusion(other, floor[0] - other.place[0], floor[1] - other.place[1])
         seen[:, down] = self.light_floor(floor).sum(0) * sky * fade + 0.12 * (1 - fade)
         for other in others:

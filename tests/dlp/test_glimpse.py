@@ -87,9 +87,7 @@ def test_the_nearer_patch_covers_the_farther() -> None:
     alpha, scale = torch.ones(1, 2, 1, 8, 8) * 0.999, torch.ones(1, 2)
     background = torch.full((1, 3, 16, 16), 0.5)
     for depth, colour in (([4.0, -4.0], 0.0), ([-4.0, 4.0], 1.0)):
-        particles = Particles(
-            position, position, position, scale, scale, torch.tensor([depth])
-        )
+        particles = Particles(position, position, position, scale, scale, torch.tensor([depth]))
         image = composite(rgb, alpha, particles, background, scale, 1.5)[0]
         assert (image[0, :, 6:10, 6:10] - colour).abs().max() < 0.01
         assert (image[0, :, 0, 0] - 0.5).abs().max() < 1e-6

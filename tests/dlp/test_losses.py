@@ -26,8 +26,10 @@ def test_chamfer_equals_its_definition_spelled_out() -> None:
     mean_p, log_p = torch.randn(2, 7, 2), torch.randn(2, 7, 2)
     for b in range(2):
         pair = [
-            [float(gaussian_kl(mean_q[b, i], log_q[b, i], mean_p[b, j], log_p[b, j]))
-             for j in range(7)]
+            [
+                float(gaussian_kl(mean_q[b, i], log_q[b, i], mean_p[b, j], log_p[b, j]))
+                for j in range(7)
+            ]
             for i in range(4)
         ]
         forward = sum(min(row) for row in pair)
@@ -42,7 +44,9 @@ def test_chamfer_knows_no_order_and_is_zero_for_equal_sets() -> None:
     assert float(chamfer_kl(mean, log, mean[:, order], log[:, order])) < 1e-5
     other = torch.randn(1, 3, 2)
     one = chamfer_kl(mean, log, other, torch.zeros(1, 3, 2))
-    assert torch.allclose(one, chamfer_kl(mean[:, order], log[:, order], other, torch.zeros(1, 3, 2)))
+    assert torch.allclose(
+        one, chamfer_kl(mean[:, order], log[:, order], other, torch.zeros(1, 3, 2))
+    )
 
 
 def test_the_centroid_of_one_corner_and_of_an_even_mask() -> None:

@@ -1,0 +1,118 @@
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dynamics.identity import link
+from dynamics.tracks import choose_rows, context_state, track
+from tests.dynamics.made import particles
+
+
+def shuffled(
+    paths: np.ndarray, seed: int, looks: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Paths [t, n, 2] with the slots of each frame in an order of its own."""
+    rng = np.random.default_rng(seed)
+    order = np.stack([rng.permutation(paths.shape[1]) for _ in paths])
+    looks = np.zeros((paths.shape[1], 2)) if looks is None else looks
+    return np.take_along_axis(paths, order[..., None], 1), looks[order], order
+
+
+def straight(t: int, starts: list, speeds: list) -> np.ndarray:
+    return np.array(starts, float) + np.arange(t)[:, None, None] * np.array(speeds, float)
+
+
+def test_particles_keep_their_identities_whatever_slots_they_come_in() -> None:
+    paths = straight(20, [(10, 10), (50, 50), (10, 50)], [(2, 1), (-2, -1), (1, -2)])
+    position, looks, order = shuffled(paths, 0)
+    identities = link(position, looks, np.ones((20, 3)), 64)
+    by_object = np.take_along_axis(identities, order.argsort(1), 1)
+    assert (by_object == by_object[0]).all()
+    assert set(by_object[0]) == {0, 1, 2}
+
+
+def test_equal_things_that_cross_keep_their_direction() -> None:
+    paths = straight(24, [(8, 30), (56, 31)], [(2, 0), (-2, 0)])
+    position, looks, order = shuffled(paths, 1)
+    identities = link(position, looks, np.ones((24, 2)), 64)
+    by_object = np.take_along_axis(identities, order.argsort(1), 1)
+    assert (by_object == by_object[0]).all()
+
+
+def test_appearance_decides_where_position_cannot() -> None:
+    # Both rest at one spot apart from each other, then trade places at once.
+    paths = np.repeat(np.array([[(30.0, 30.0), (33.0, 30.0)]]), 10, 0)
+    paths[5:] = paths[5:, ::-1]
+    looks = np.array([[0.0, 0.0], [6.0, 6.0]])
+    identities = link(paths, np.repeat(looks[None], 10, 0), np.ones((10, 2)), 64)
+    assert (identities == identities[0]).all()
+
+
+def test_one_hidden_for_a_while_is_remembered() -> None:
+    paths = straight(30, [(5, 20), (40, 50)], [(1.5, 0), (0.5, 0)])
+    alive = np.ones((30, 2))
+    alive[10:18, 0] = 0
+    identities = link(paths, np.zeros((30, 2, 2)), alive, 64)
+    assert (identities[:10, 0] == 0).all()
+    assert (identities[10:18, 0] == -1).all()
+    assert (identities[18:, 0] == 0).all()
+
+
+def test_one_who_leaves_does_not_lend_its_identity_to_one_who_enters_elsewhere() -> None:
+    paths = straight(20, [(60, 20)], [(1, 0)])
+    paths[5:] = straight(15, [(3, 50)], [(1, 0)])
+    identities = link(paths, np.zeros((20, 1, 2)), np.ones((20, 1)), 64)[:, 0]
+    assert (identities[:5] == 0).all()
+    assert (identities[5:] == 1).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 6), st.integers(1, 12), st.integers(0, 2**31), st.sampled_from([0.0, 0.5, 1.0])
+)
+def test_any_number_of_live_particles(k: int, t: int, seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    alive = (rng.random((t, k)) < share).astype(float)
+    identities = link(rng.random((t, k, 2)) * 64, rng.random((t, k, 3)), alive, 64)
+    assert ((identities >= 0) == (alive > 0.3)).all()
+    for row in identities:
+        used = row[row >= 0]
+        assert len(set(used)) == len(used)  # one particle an identity
+
+
+def test_tracks_fill_gaps_in_a_straight_line_and_carry_on_beyond_the_ends() -> None:
+    position = torch.zeros(8, 1, 2)
+    position[:, 0, 0] = torch.arange(8) * 0.1 - 0.4
+    alive = torch.ones(8, 1)
+    alive[[0, 3, 4, 7]] = 0
+    found = track(particles(position, alive), (64, 64))
+    assert found.seen[:, 0].tolist() == [False, True, True, False, False, True, True, False]
+    assert torch.allclose(found.position, position, atol=1e-5)
+
+
+def test_no_live_particle_gives_no_tracks_and_an_empty_state() -> None:
+    found = track(particles(torch.zeros(5, 3, 2), torch.zeros(5, 3)), (64, 64))
+    assert found.position.shape == (5, 0, 2)
+    state = context_state(found, choose_rows(found, 4), history=8, rows=4)
+    assert not state.alive.any()
+    assert state.position.isfinite().all()
+
+
+def test_a_short_context_is_carried_on_backwards() -> None:
+    position = torch.tensor([[[0.0, 0.0]], [[0.1, 0.2]]])
+    found = track(particles(position, torch.ones(2, 1)), (64, 64))
+    state = context_state(found, choose_rows(found, 2), history=4, rows=2)
+    expected = torch.tensor([[-0.2, -0.4], [-0.1, -0.2], [0.0, 0.0], [0.1, 0.2]])
+    assert torch.allclose(state.position[0, :, 0], expected, atol=1e-6)
+    assert state.seen[0, :, 0].tolist() == [0, 0, 1, 1]
+    assert state.alive.tolist() == [[True, False]]
+
+
+def test_those_in_view_come_first() -> None:
+    position = torch.linspace(-0.8, 0.8, 3)[None, :, None].expand(6, 3, 2)
+    alive = torch.ones(6, 3)
+    alive[4:, 0] = 0
+    alive[:3, 2] = 0
+    found = track(particles(position, alive), (64, 64))
+    assert choose_rows(found, 3) == [1, 2, 0]
+    assert choose_rows(found, 2) == [1, 2]

@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dynamics.config import DynamicsConfig
+from dynamics.model import GraphDynamics
+from dynamics.rollout import unroll
+from dynamics.state import State
+from tests.dynamics.made import state
+
+CONFIG = DynamicsConfig(history=4, hidden=16, neighbours=3)
+CONVS = ("interaction", "gcn")
+
+
+def model(conv: str = "interaction") -> GraphDynamics:
+    torch.manual_seed(1)
+    made = GraphDynamics(replace(CONFIG, conv=conv), features=3, size=(32, 48))  # type: ignore[arg-type]
+    with torch.no_grad():  # far from its quiet start, so that every part matters
+        for weight in made.parameters():
+            weight.add_(0.2 * torch.randn_like(weight))
+    return made.eval()
+
+
+def permuted(given: State, order: torch.Tensor) -> State:
+    return State(
+        given.position[:, :, order],
+        given.seen[:, :, order],
+        given.code[:, order],
+        given.alive[:, order],
+    )
+
+
+@pytest.mark.parametrize("conv", CONVS)
+def test_permuting_the_particles_permutes_the_forecast(conv: str) -> None:
+    dynamics, given = model(conv), state()
+    order = torch.tensor([3, 1, 4, 0, 2])
+    with torch.no_grad():
+        for one, other in zip(
+            unroll(dynamics, given, 5), unroll(dynamics, permuted(given, order), 5), strict=True
+        ):
+            assert torch.allclose(one.position[:, :, order], other.position, atol=1e-5)
+            assert torch.allclose(one.code[:, order], other.code, atol=1e-5)
+
+
+@pytest.mark.parametrize("conv", CONVS)
+def test_the_videos_of_a_batch_do_not_touch_each_other(conv: str) -> None:
+    dynamics, given = model(conv), state(b=3)
+    alone = State(*(x[1:2] for x in (given.position, given.seen, given.code, given.alive)))
+    with torch.no_grad():
+        together, single = dynamics(given), dynamics(alone)
+    assert torch.allclose(together[0][1:2], single[0], atol=1e-6)
+
+
+def test_an_empty_row_has_no_influence_whatever_it_holds() -> None:
+    dynamics, given = model(), state()
+    junk = given.position.clone()
+    junk[:, :, -1] = 0.01
+    with torch.no_grad():
+        one, other = dynamics(given), dynamics(replace(given, position=junk))
+    assert torch.equal(one[0][:, :-1], other[0][:, :-1])
+
+
+@pytest.mark.parametrize("conv", CONVS)
+def test_every_weight_gets_a_gradient_through_the_unroll(conv: str) -> None:
+    dynamics = model(conv)
+    last = list(unroll(dynamics, state(), 3))[-1]
+    (last.position.square().sum() + last.code.square().sum()).backward()
+    for name, weight in dynamics.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.abs().max() > 0, name
+
+
+def test_a_new_model_coasts() -> None:
+    torch.manual_seed(0)
+    dynamics, given = GraphDynamics(CONFIG, 3, (32, 48)), state()
+    position, code = dynamics(given)
+    expected = 2 * given.position[:, -1] - given.position[:, -2]
+    assert (position - expected)[:, :-1].abs().max() * 24 < 0.1  # pixels
+    assert (code - given.code).abs().max() < 0.01
+
+
+def test_no_particles_and_one_particle() -> None:
+    dynamics = model()
+    for alive in ([False] * 5, [True] + [False] * 4):
+        given = replace(state(b=1), alive=torch.tensor([alive]))
+        for last in unroll(dynamics, given, 3):
+            assert last.position.isfinite().all()
+
+
+def test_the_direction_of_a_neighbour_matters_to_interaction_alone() -> None:
+    """A plain GCN has a scalar weight on an edge: it cannot know where its neighbour is."""
+    given = state(b=1, n=2)
+    given = replace(given, alive=torch.ones(1, 2, dtype=torch.bool))
+    for conv, differs in (("interaction", True), ("gcn", False)):
+        dynamics = GraphDynamics(
+            replace(CONFIG, conv=conv, walls=False),
+            3,
+            (32, 48),  # type: ignore[arg-type]
+        )
+        torch.manual_seed(2)
+        with torch.no_grad():
+            for weight in dynamics.parameters():
+                weight.add_(0.3 * torch.randn_like(weight))
+            layer = dynamics.rounds[0]
+            node = torch.rand(2, CONFIG.hidden)
+            index = torch.tensor([[1, 0], [0, 1]])
+            edges = [dynamics.edge(torch.tensor([[s, 0.0, 1, 0, 0]] * 2)) for s in (1.0, -1.0)]
+            out = [layer(node, index, edge)[0] for edge in edges]
+        assert torch.allclose(*out) != differs
