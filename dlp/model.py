@@ -12,7 +12,7 @@ from dlp.config import DLPConfig
 from dlp.decoder import ObjectDecoder, Scene
 from dlp.encoder import GlimpseEncoder, Look
 from dlp.losses import Loss, centroid_offset, chamfer_kl, gaussian_kl
-from dlp.particles import Particles
+from dlp.particles import LIVE, Particles
 from dlp.prior import PatchPrior, Proposals
 from dlp.suppress import suppress
 
@@ -140,7 +140,7 @@ class DLP(nn.Module):
             "reconstruction": reconstruction,
             "chamfer_kl": positions,
             "appearance_kl": appearance,
-            "live": (alive > 0.3).float().sum(1).mean(),
+            "live": (alive > LIVE).float().sum(1).mean(),
             "transparency": alive.mean(),
             "centre": centre,
             "presence": presence,

@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+LIVE = 0.3
+"""A particle is in use if its transparency is above this: else neither drawn nor counted."""
+
 
 @dataclass(frozen=True)
 class Particles:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-LIVE = 0.3
-"""A particle is in use if its transparency is above this."""
+from dlp.particles import LIVE
 
 
 @dataclass(frozen=True)

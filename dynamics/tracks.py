@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlp.particles import Particles, to_pixels
+from dlp.particles import LIVE, Particles, to_pixels
 from dynamics.identity import LinkConfig, link
 from dynamics.state import State
 
@@ -69,7 +69,7 @@ def track(particles: Particles, size: tuple[int, int], config: LinkConfig | None
     """
     pixels = to_pixels(particles.position, *size).numpy()
     appearance = particles.appearance.numpy()
-    live = particles.transparency.numpy() > 0.3
+    live = particles.transparency.numpy() > LIVE
     spread = appearance[live].std(0) + 1e-6 if live.any() else np.ones(appearance.shape[-1])
     identities = link(
         pixels, appearance / spread, particles.transparency.numpy(), float(max(size)), config

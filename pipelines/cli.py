@@ -196,7 +196,6 @@ def _evaluate(given: Namespace) -> None:
 
 def _make_data(given: Namespace) -> None:
     from data.make import make_data
-
     from pipelines.progress import reporting
 
     with reporting() as progress:

@@ -11,9 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from dlp.particles import Particles, to_pixels
-
-LIVE = 0.3  # a particle of less transparency is not in use: neither drawn nor counted
+from dlp.particles import LIVE, Particles, to_pixels
 
 # Each next colour is the one farthest from those before it in CIE Lab, among the bright and
 # saturated ones, so that a scene of few particles gets the clearest colours.
@@ -99,7 +97,7 @@ def draw_particles(
     """
     canvas = np.ascontiguousarray(frame).copy()
     identity = np.arange(len(position)) if identity is None else identity
-    live = (transparency >= LIVE) & np.isfinite(position).all(-1)
+    live = (transparency > LIVE) & np.isfinite(position).all(-1)
     rows = [int(row) for row in np.flatnonzero(live)]
     weight = max(1, round(factor / 3))
     if trail is not None:
@@ -189,7 +187,7 @@ def draw_boxes(
     """
     canvas = np.ascontiguousarray(frame).copy()
     identity = np.arange(len(boxes)) if identity is None else identity
-    for row in np.flatnonzero((transparency >= LIVE) & np.isfinite(boxes).all(-1)):
+    for row in np.flatnonzero((transparency > LIVE) & np.isfinite(boxes).all(-1)):
         x0, y0 = np.floor(boxes[row, :2] * factor).astype(int).tolist()
         x1, y1 = np.ceil((boxes[row, 2:] + 1) * factor - 1).astype(int).tolist()
         cv2.rectangle(canvas, (x0 - 1, y0 - 1), (x1 + 1, y1 + 1), (0, 0, 0), 1)

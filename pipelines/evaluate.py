@@ -5,16 +5,18 @@ particlecast evaluate --data SOURCE --run DIR --context 10 --horizon 20 --out OU
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from data.write import write_mp4
 
 from data.source import open_source, part, require_length
 from data.videos import Dataset, Truth, Video
+from data.write import write_mp4
+from dlp.particles import LIVE
 from dynamics.model import GraphDynamics
 from pipelines.baselines import (
     constant_velocity,
@@ -24,8 +26,9 @@ from pipelines.baselines import (
     temporal_median,
 )
 from pipelines.boards import Board
+from pipelines.film import compare
 from pipelines.forecast import Forecast, join, observe, predict, reconstruct
-from pipelines.load import TrainedDLP, load_dlp, load_dynamics
+from pipelines.load import TrainedDLP, check_size, load_dlp, load_dynamics
 from pipelines.metrics import (
     coverage,
     jitter,
@@ -39,9 +42,8 @@ from pipelines.metrics import (
     track_error,
 )
 from pipelines.progress import reporting
-from pipelines.report import EvaluationResult, Scores, machine, mean, verdict, write_report
-from pipelines.rollout import compare, make_folder
-from pipelines.train_dynamics import check_size
+from pipelines.report import FIGURES, EvaluationResult, Scores, machine, mean, verdict, write_report
+from pipelines.rollout import make_folder
 
 FILMS = 6
 BOARD_FILMS = 2
@@ -88,7 +90,7 @@ def evaluate(
         windows = held_out_windows(dataset, dlp, context, horizon)[:limit]
         make_folder(out / "films")
         still = temporal_median(np.concatenate([v.frames[:: len(v) // 10 + 1] for v in windows]))
-        board, judged = Board(run / "tensorboard"), []
+        board, judged = _fresh_board(run / "tensorboard" / "evaluate"), []
         for index, video in enumerate(windows):
             seen, future = _forecast(dlp, dynamics, video, context, horizon)
             judged.append(judge(video, seen, future, context, still))
@@ -185,7 +187,7 @@ def _positions(
     future_truth = ahead.at(slice(1, None))
     coasting = constant_velocity(
         seen.position[:, followed.particle],
-        seen.transparency[:, followed.particle] > 0.3,
+        seen.transparency[:, followed.particle] > LIVE,
         len(future.frames),
     )
     true_coasting = constant_velocity(past.position, past.visible, len(future.frames))
@@ -245,17 +247,19 @@ def _meta(
     }
 
 
+def _fresh_board(folder: Path) -> Board:
+    """The board of evaluations: it shows the last one alone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return Board(folder)
+
+
 def _show(board: Board, result: EvaluationResult) -> None:
     """Error against horizon in TensorBoard."""
     every: dict[str, Scores] = {"model": result.model, **result.baselines}
-    units: dict[str, Callable[[Scores], np.ndarray | None]] = {
-        "psnr_moving": lambda scores: scores.psnr_moving,
-        "ssim": lambda scores: scores.ssim,
-        "position_error": lambda scores: scores.position_error,
-    }
-    for figure, take in units.items():
-        curves = {name: mean(v) for name, s in every.items() if (v := take(s)) is not None}
+    for figure in FIGURES:
+        found = {name: getattr(scores, figure.key) for name, scores in every.items()}
+        curves = {name: mean(values) for name, values in found.items() if values is not None}
         if curves:
-            unit = {"psnr_moving": "dB", "ssim": "", "position_error": "pixels"}[figure]
-            board.curve(f"evaluate/{figure}", curves, 0, unit=unit, as_scalars=True)
+            tag = f"evaluate/{figure.key}"
+            board.curve(tag, curves, 0, unit=figure.unit, as_scalars=True)
     board.close()

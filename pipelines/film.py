@@ -12,6 +12,7 @@ from PIL import Image
 
 from data.write import write_mp4
 from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label
+from pipelines.forecast import Forecast, join
 
 CONTEXT_COLOUR = (120, 150, 175)
 FORECAST_COLOUR = (255, 160, 40)
@@ -77,6 +78,26 @@ def side_by_side(
         colour = CONTEXT_COLOUR if seen else FORECAST_COLOUR
         films.append(_row([_panel(p, c, colour) for p, c in zip(panels, titles, strict=True)]))
     return np.stack(films)
+
+
+def compare(true: np.ndarray, seen: Forecast, future: Forecast) -> np.ndarray:
+    """The film truth | prediction | particles; where the truth has ended it stays dark.
+
+    Args:
+        true: [at most c + t, h, w, 3] uint8.
+        seen: the c frames of the context.
+        future: the t predicted ones.
+    """
+    whole = join([seen, future])
+    missing = len(whole.frames) - len(true)
+    dark = np.full((missing, *true.shape[1:]), 24, np.uint8)
+    return side_by_side(
+        np.concatenate([true, dark]),
+        whole.frames,
+        whole.position,
+        whole.transparency,
+        context=len(seen.frames),
+    )
 
 
 def _panel(frame: np.ndarray, caption: str, colour: tuple[int, int, int]) -> np.ndarray:

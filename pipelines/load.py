@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
 from data.frames import FrameConfig
+from data.videos import Video
 from dlp.config import DLPConfig
 from dlp.model import DLP
 from dynamics.config import DynamicsConfig
@@ -86,3 +88,17 @@ def _size(value: Any, folder: Path) -> tuple[int, int]:
             f"found {str(value)[:40]}: train stage 1 again"
         )
     return value[0], value[1]
+
+
+def check_size(dlp: TrainedDLP, videos: Sequence[Video], source: str) -> None:
+    """Stop if a source's frames are not of the size that stage 1 was trained on.
+
+    Raises:
+        UserError: naming both sizes.
+    """
+    height, width = videos[0].frames.shape[1:3]
+    if (height, width) != dlp.model.size:
+        raise UserError(
+            f"{source}: its frames come out as {width}x{height} pixels, the run was trained on "
+            f"{dlp.model.size[1]}x{dlp.model.size[0]}: give videos of the same shape, or train anew"
+        )

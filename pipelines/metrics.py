@@ -1,6 +1,6 @@
 """How good a forecast is, step by step: pixels, moving pixels, and the particles' positions.
 
-Positions are (x, y) in pixels. A particle is live where its transparency is at least `LIVE`.
+Positions are (x, y) in pixels. A particle is live where its transparency is above `LIVE`.
 A figure that nothing was there to measure is NaN, never 0 and never perfect.
 """
 
@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from data.videos import Truth
-from pipelines.draw import LIVE
+from dlp.particles import LIVE
 
 PSNR_CAP = 100.0  # dB; two equal frames have no finite PSNR and would spoil every mean
 MOVING_THRESHOLD = 0.08  # of the range [0, 1], in the channel that differs most
@@ -150,7 +150,7 @@ def position_error(
         truth: of the same 1 + h frames.
         longer_side: of the frame, in pixels.
     """
-    rows = np.flatnonzero(transparency[0] >= LIVE)
+    rows = np.flatnonzero(transparency[0] > LIVE)
     objects = np.flatnonzero(truth.visible[0])
     gate = np.maximum(0.06 * longer_side, truth.radius[0, objects])  # (n,)
     distance = _distances(position[0, rows], truth.position[0, objects])  # (k, n)
@@ -194,7 +194,7 @@ def coverage(
         In [0, 1]; NaN if no object is ever visible.
     """
     near: np.ndarray = _distances(position, truth.position) <= tolerance  # (t, k, n)
-    near &= (transparency >= LIVE)[..., None]
+    near &= (transparency > LIVE)[..., None]
     return _share(np.asarray(near.any(axis=1)), truth.visible)
 
 
@@ -209,13 +209,13 @@ def precision(
     """
     reach = np.maximum(tolerance, truth.radius)[:, None]  # (t, 1, n)
     on: np.ndarray = (_distances(position, truth.position) <= reach) & truth.visible[:, None]
-    return _share(np.asarray(on.any(axis=2)), transparency >= LIVE)
+    return _share(np.asarray(on.any(axis=2)), transparency > LIVE)
 
 
 def live_per_object(transparency: np.ndarray, truth: Truth) -> float:
     """Live particles over visible objects, counted over all frames; 1 is ideal."""
     objects = truth.visible.sum()
-    return float((transparency >= LIVE).sum() / objects) if objects else float("nan")
+    return float((transparency > LIVE).sum() / objects) if objects else float("nan")
 
 
 def jitter(position: np.ndarray, transparency: np.ndarray) -> float:
@@ -231,7 +231,7 @@ def jitter(position: np.ndarray, transparency: np.ndarray) -> float:
     Returns:
         Pixels; NaN if there is no such step.
     """
-    live = transparency >= LIVE
+    live = transparency > LIVE
     live = live[:-2] & live[1:-1] & live[2:]
     bend = np.diff(position, n=2, axis=0)[live]
     return float(np.median(np.abs(bend)) / 0.6745 / np.sqrt(6)) if bend.size else float("nan")

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipelines.draw import LIVE, plot_curves
+from dlp.particles import LIVE
+from pipelines.draw import plot_curves
 from pipelines.film import write_whole
 from pipelines.metrics import MOVING_THRESHOLD, PSNR_CAP
 from pipelines.results import EvaluationResult, Scores, interval, machine, mean
@@ -73,7 +74,7 @@ FIGURES = (
 )
 
 _PARTICLES_CONVENTION = (
-    f"a particle is live from transparency {LIVE} on. Coverage: share of visible objects with a "
+    f"a particle is live above transparency {LIVE}. Coverage: share of visible objects with a "
     "live particle within the tolerance. Precision: share of live particles within the tolerance "
     "or the radius of a visible object. Jitter: noise of the context's tracks per coordinate, "
     "from the median second difference."

@@ -10,16 +10,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from data.write import write_mp4
 
 from data.errors import UserError
 from data.source import open_source, require_length
 from data.videos import Dataset, Video
-from pipelines.film import side_by_side, write_whole
+from data.write import write_mp4
+from pipelines.film import compare, write_whole
 from pipelines.forecast import Forecast, join, observe, predict, reconstruct
-from pipelines.load import load_dlp, load_dynamics
+from pipelines.load import check_size, load_dlp, load_dynamics
 from pipelines.progress import reporting
-from pipelines.train_dynamics import check_size
 
 
 def rollout(
@@ -68,26 +67,6 @@ def rollout(
 def select(dataset: Dataset, source: str) -> tuple[Video, ...]:
     """The videos that a forecast is made of: all, but of a synthetic world the unseen ones."""
     return dataset.test if source.startswith("synthetic:") else dataset.whole
-
-
-def compare(true: np.ndarray, seen: Forecast, future: Forecast) -> np.ndarray:
-    """The film truth | prediction | particles; where the truth has ended it stays dark.
-
-    Args:
-        true: [at most c + t, h, w, 3] uint8.
-        seen: the c frames of the context.
-        future: the t predicted ones.
-    """
-    whole = join([seen, future])
-    missing = len(whole.frames) - len(true)
-    dark = np.full((missing, *true.shape[1:]), 24, np.uint8)
-    return side_by_side(
-        np.concatenate([true, dark]),
-        whole.frames,
-        whole.position,
-        whole.transparency,
-        context=len(seen.frames),
-    )
 
 
 def save_forecast(out: Path, name: str, future: Forecast, fps: float) -> None:

@@ -22,14 +22,13 @@ from dlp.config import DLPConfig
 from dlp.glimpse import crop
 from dlp.losses import Loss
 from dlp.model import DLP
-from dlp.particles import to_pixels
+from dlp.particles import LIVE, Particles, to_pixels
 from pipelines.boards import Board
 from pipelines.config import EngineConfig, plain
 from pipelines.engine import Finished, train
 from pipelines.frames import FramePool, median_image, to_tensor, to_uint8
 from pipelines.lock import hold_run
 from pipelines.metrics import (
-    LIVE,
     coverage,
     live_per_object,
     moving_mask,
@@ -128,6 +127,7 @@ class DLPStage:
             foreground=scene.foreground[:PANEL_FRAMES],
             masks=scene.mask[:PANEL_FRAMES],
             background=background.expand_as(image[:PANEL_FRAMES]),
+            boxes=boxes(particles, self.dlp.glimpse, self.dataset.size)[:PANEL_FRAMES],
         )
         live = particles.transparency > LIVE  # (n, k)
         glimpses = crop(image, particles.position, particles.scale, self.dlp.glimpse)
@@ -163,6 +163,13 @@ class DLPStage:
         }
 
 
+def boxes(particles: Particles, glimpse: int, size: tuple[int, int]) -> Tensor:
+    """The squares that the particles' patches cover, [..., k, 4]: left, top, right, bottom, px."""
+    centre = to_pixels(particles.position, *size)
+    half = particles.scale[..., None] * glimpse / 2
+    return torch.cat([centre - half, centre + half], -1)
+
+
 def _mean(values: np.ndarray) -> float:
     """The mean without NaN; NaN if nothing is left."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
@@ -190,8 +197,11 @@ def train_dlp(
         for line in dataset.left_out:
             print(f"left out: {line}", file=sys.stderr)
         torch.manual_seed(seed)
-        board = Board(run / "tensorboard")
+        board = Board(run / "tensorboard" / "stage1")
         stage = DLPStage(dataset, frames, dlp, stage1.batch, stage1.learning_rate, board)
         finished = train(stage, run, stage1, max_steps, max_minutes, resume, seed, board)
+        if finished.best is not None:
+            settings = {"seed": seed, "data": data, **plain(dlp), **plain(stage1)}
+            board.hyperparameters(settings, {"psnr": finished.best})
         board.close()
     return finished

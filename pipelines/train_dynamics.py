@@ -5,12 +5,14 @@ particlecast train-dynamics --data SOURCE --run DIR --max-minutes 5
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from data.errors import UserError
@@ -28,11 +30,14 @@ from pipelines.boards import Board
 from pipelines.config import EngineConfig, plain
 from pipelines.encode import encode_tracks
 from pipelines.engine import Finished, train
-from pipelines.load import TrainedDLP, load_dlp
+from pipelines.film import compare
+from pipelines.forecast import join, observe, predict, reconstruct
+from pipelines.load import TrainedDLP, check_size, load_dlp
 from pipelines.lock import hold_run
 from pipelines.progress import reporting
 
 VALIDATION_WINDOWS = 128
+FILM_STEPS = 20
 
 
 @dataclass
@@ -46,7 +51,8 @@ class DynamicsStage:
         dynamics: settings of the model.
         size: items of a batch.
         fingerprint: of the data.
-        board: takes the curve of error against horizon, or None.
+        shown: a validation video to forecast on the board, or None.
+        board: takes the curve of error against horizon and the film, or None.
     """
 
     dlp: TrainedDLP
@@ -55,6 +61,7 @@ class DynamicsStage:
     dynamics: DynamicsConfig
     size: int
     fingerprint: str
+    shown: Video | None = None
     board: Board | None = None
     name: str = "stage2"
     best_key: str = "position_error"
@@ -122,7 +129,21 @@ class DynamicsStage:
             scores[name] = float(curves[name].mean())
         if self.board is not None:
             self.board.curve("stage2/error against horizon", curves, step, unit="pixels")
+            self._film(self.board, step)
         return scores
+
+    def _film(self, board: Board, step: int) -> None:
+        """Truth beside prediction, of the first frames of a validation video."""
+        history, video = self.dynamics.history, self.shown
+        if video is None or len(video) <= history:
+            return
+        horizon = min(FILM_STEPS, len(video) - history)
+        true = np.ascontiguousarray(video.frames[: history + horizon])
+        on_cpu = copy.deepcopy(self.model).cpu()
+        observed = observe(self.dlp.model, on_cpu, true[:history])
+        future = join(list(predict(self.dlp.model, on_cpu, observed.state, horizon)))
+        film = compare(true, reconstruct(self.dlp.model, observed), future)
+        board.film("stage2/rollout", film, video.fps, step)
 
     def _gather(self, tracks: Sequence[Tracks], starts: torch.Tensor) -> Window:
         """Windows with as many rows as stage 1 has particles."""
@@ -163,24 +184,20 @@ def train_dynamics(
             spent = (time.monotonic() - started) / 60
             max_minutes = max(max_minutes - spent, max_minutes / 5)
         torch.manual_seed(seed)
-        board = Board(run / "tensorboard")
+        board = Board(run / "tensorboard" / "stage2")
         stage = DynamicsStage(
-            dlp, tracks, validation, dynamics, stage2.batch, dataset.fingerprint, board
+            dlp,
+            tracks,
+            validation,
+            dynamics,
+            stage2.batch,
+            dataset.fingerprint,
+            dataset.val[0],
+            board,
         )
         finished = train(stage, run, stage2, max_steps, max_minutes, resume, seed, board)
+        if finished.best is not None:
+            settings = {"seed": seed, "data": data, **plain(dynamics), **plain(stage2)}
+            board.hyperparameters(settings, {"position_error": finished.best})
         board.close()
     return finished
-
-
-def check_size(dlp: TrainedDLP, videos: Sequence[Video], source: str) -> None:
-    """Stop if a source's frames are not of the size that stage 1 was trained on.
-
-    Raises:
-        UserError: naming both sizes.
-    """
-    height, width = videos[0].frames.shape[1:3]
-    if (height, width) != dlp.model.size:
-        raise UserError(
-            f"{source}: its frames come out as {width}x{height} pixels, the run was trained on "
-            f"{dlp.model.size[1]}x{dlp.model.size[0]}: give videos of the same shape, or train anew"
-        )

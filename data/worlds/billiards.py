@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data.videos import Video
-from data.worlds.drawing import Layers, make_truth, to_pixels
+from data.worlds.drawing import Layers, render, to_pixels
 
 RADIUS = 5.0 / 64  # of the frame's side, as everything below
 BORDER = 2.5 / 64
@@ -46,9 +46,7 @@ def place(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
     return position, speed[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
 
 
-def move(
-    frames: int, position: np.ndarray, velocity: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def move(frames: int, position: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions and velocities [t, n, 2] at each frame, a unit of time apart."""
     position, velocity = position.copy(), velocity.copy()
     positions, velocities, now = [position.copy()], [velocity.copy()], 0.0
@@ -112,11 +110,20 @@ def table(size: int) -> np.ndarray:
 
 def draw(position: np.ndarray, colours: np.ndarray, size: int) -> Video:
     """The balls [t, n, 2] as shaded spheres on the table."""
-    radius, centre = RADIUS * size, to_pixels(position, size)
+    centre = to_pixels(position, size)
+    background = table(size)
+    frames, truth = render(
+        centre, lambda part: balls(centre[part], colours, RADIUS * size, background)
+    )
+    return Video("billiards", frames, truth=truth)
+
+
+def balls(centre: np.ndarray, colours: np.ndarray, radius: float, background: np.ndarray) -> Layers:
+    """Shaded spheres and their shadows, at centres [t, n, 2] and of a radius in pixels."""
     t, n = centre.shape[:2]
     side = int(np.ceil(2.8 * radius)) + 2  # the shadow reaches beyond the ball
     times = np.arange(t)
-    layers = Layers(table(size), t, n, margin=2 * side)
+    layers = Layers(background, t, n, margin=side)
     for ball in range(n):
         corner = np.round(centre[:, ball] - (side - 1) / 2).astype(int)
         offset = corner - centre[:, ball]
@@ -132,6 +139,4 @@ def draw(position: np.ndarray, colours: np.ndarray, size: int) -> Video:
         layers.add(ball, times, corner, np.clip(colour, 0, 1), alpha)
         away = np.sqrt((dx - 0.22) ** 2 + (dy - 0.28) ** 2)
         layers.shade(times, corner, 0.5 * np.clip((1.12 - away) / 0.35, 0, 1))
-    frames, mask = layers.finish()
-    truth = make_truth(centre, layers.area, layers.seen, layers.centroid, mask)
-    return Video("billiards", frames, truth=truth)
+    return layers

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.videos import Video
+from data.worlds.bodies import Body
 from data.worlds.drawing import make_truth, to_uint8
-from data.worlds.raycast import GAMMA, Body, scene
+from data.worlds.raycast import GAMMA, scene
 
 # CLEVRER's eight colours, as a screen shows them.
 COLOURS = (

@@ -6,12 +6,15 @@ once: its visible share, the centroid of what is seen, and its label mask come f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from data.videos import Truth
 
 # An object counts as visible while at least this share of its area is seen in the frame.
 VISIBLE_SHARE = 0.25
+CHUNK = 32  # frames drawn at once
 
 
 def to_pixels(unit: np.ndarray, size: int) -> np.ndarray:
@@ -109,6 +112,21 @@ class Layers:
         frames = to_uint8(self.colour[self.inside] + behind)
         covered = self.unhidden - clear >= 0.5
         return frames, np.where(covered, self.label[self.inside], 0).astype(np.uint8)
+
+
+def render(centre: np.ndarray, compose: Callable[[slice], Layers]) -> tuple[np.ndarray, Truth]:
+    """Frames [t, h, w, 3] uint8 and their truth, some frames at a time to bound the memory.
+
+    Args:
+        centre: [t, n, 2] true centres in pixels.
+        compose: gives the layers, all objects added, of a slice of the frames.
+    """
+    parts = []
+    for start in range(0, len(centre), CHUNK):
+        layers = compose(slice(start, min(start + CHUNK, len(centre))))
+        parts.append((*layers.finish(), layers.area, layers.seen, layers.centroid))
+    frames, mask, area, seen, centroid = map(np.concatenate, zip(*parts, strict=True))
+    return frames, make_truth(centre, area, seen, centroid, mask)
 
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:

@@ -112,7 +112,9 @@ def paint_background(size: int) -> np.ndarray:
     image = np.where((np.abs(y) < EDGE)[..., None], asphalt, grass)
     kerb = np.abs(np.abs(y) - EDGE - 0.25) < 0.25
     path = (y > EDGE + 0.5) & (y < EDGE + 2.2)
-    image[path] = np.array([0.70, 0.66, 0.60]) - 0.05 * (np.abs((x[path] % 1.6) - 0.8) > 0.72)[:, None]
+    image[path] = (
+        np.array([0.70, 0.66, 0.60]) - 0.05 * (np.abs((x[path] % 1.6) - 0.8) > 0.72)[:, None]
+    )
     image[kerb] = [0.74, 0.73, 0.71]
     white = np.array([0.88, 0.88, 0.86])
     dashes = (np.abs(np.abs(y) - 3.55) < 0.09) & (x % 5.0 < 2.4)
@@ -155,8 +157,12 @@ def paint_front(size: int) -> np.ndarray:
     image = np.zeros((*px.shape, 4))
     thick = camera.focal / camera.depth(np.array([POST[0], POST[1], 3.0]))
     foot, top = np.array([*POST[:2], 0.0]), np.array(POST)
-    tip = top + [0, ARM, 0.4]
-    for start, end, width in ((foot, top, 0.16), (top, tip, 0.13), (tip - [0, 0.9, 0], tip, 0.3)):
+    tip = top + np.array([0, ARM, 0.4])
+    for start, end, width in (
+        (foot, top, 0.16),
+        (top, tip, 0.13),
+        (tip - np.array([0, 0.9, 0]), tip, 0.3),
+    ):
         a, b = camera.project(start), camera.project(end)
         share = ((px - a[0]) * (b - a)[0] + (py - a[1]) * (b - a)[1]) / ((b - a) ** 2).sum()
         share = np.clip(share, 0, 1)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.errors import UserError
 from data.videos import Video
-from data.worlds.drawing import Layers, make_truth
+from data.worlds.drawing import Layers, render
 from data.worlds.road import LANES, REACH, Camera, paint_background, paint_front
-from data.worlds.vehicles import KINDS, Kind, draw_vehicle, paints
+from data.worlds.vehicle_kinds import KINDS, Kind
+from data.worlds.vehicles import draw_vehicle, paints
 
 STEP = 0.1  # seconds a frame
 WARM_UP = 20  # frames
@@ -23,7 +25,6 @@ HEADWAY, STANDSTILL = 0.9, 2.0  # s, m
 SLOWEST, FASTEST = 5.0, 9.0  # a lane's speed, m/s
 GAPS = (6.0, 36.0)  # between vehicles at the start, m
 BRAKE_CHANCE = 0.25  # that a driver brakes once in 50 frames
-CHUNK = 32  # frames drawn at once, so that memory does not grow with the video
 
 
 @dataclass(frozen=True)
@@ -46,29 +47,32 @@ class Flow:
 
 
 def simulate(frames: int, size: int, rng: np.random.Generator) -> Video:
-    """Traffic for `frames` frames of `size` x `size` pixels; only vehicles that come into view."""
+    """Traffic for `frames` frames of `size` x `size` pixels; only vehicles that come near.
+
+    Raises:
+        UserError: so many frames that more than 255 vehicles pass.
+    """
     flow = drive(frames, rng)
+    if len(flow.kind) > np.iinfo(np.uint8).max:  # the labels of a mask are bytes
+        raise UserError(f"too many frames: {frames}: more than 255 vehicles pass: give fewer")
     colours = [paints(kind, rng) for kind in flow.kind]
     return draw(flow, colours, size)
 
 
 def drive(frames: int, rng: np.random.Generator) -> Flow:
     """Every lane's queue, by the Intelligent Driver Model."""
-    lanes = [drive_lane(frames, rng) for _ in LANES]
-    near = [np.abs(part.along).min(0) < REACH for part in lanes]
+    lanes = [drive_lane(frames, lane, rng) for lane in range(len(LANES))]
     return Flow(
-        kind=[
-            k for part, keep in zip(lanes, near, strict=True) for k in np.array(part.kind)[keep]
-        ],
-        lane=np.repeat(np.arange(len(LANES)), [keep.sum() for keep in near]),
-        along=np.concatenate([p.along[:, keep] for p, keep in zip(lanes, near, strict=True)], 1),
-        speed=np.concatenate([p.speed[:, keep] for p, keep in zip(lanes, near, strict=True)], 1),
-        brakes=np.concatenate([p.brakes[:, keep] for p, keep in zip(lanes, near, strict=True)], 1),
+        kind=[kind for lane in lanes for kind in lane.kind],
+        lane=np.concatenate([lane.lane for lane in lanes]),
+        along=np.concatenate([lane.along for lane in lanes], 1),
+        speed=np.concatenate([lane.speed for lane in lanes], 1),
+        brakes=np.concatenate([lane.brakes for lane in lanes], 1),
     )
 
 
-def drive_lane(frames: int, rng: np.random.Generator) -> Flow:
-    """One lane, leader first, long enough that vehicles enter until the last frame."""
+def drive_lane(frames: int, lane: int, rng: np.random.Generator) -> Flow:
+    """One lane, leader first; the queue is long enough that vehicles enter until the last frame."""
     speed_limit = rng.uniform(SLOWEST, FASTEST)
     total = frames + WARM_UP
     queue = 2 * REACH + total * STEP * FASTEST
@@ -95,13 +99,14 @@ def drive_lane(frames: int, rng: np.random.Generator) -> Flow:
         along.append(place)
         speeds.append(speed)
         brakes.append(push < -0.7)
-    kept = slice(WARM_UP, None)
+    travelled = np.stack(along[WARM_UP:])
+    near = np.flatnonzero(np.abs(travelled).min(0) < REACH)
     return Flow(
-        kind,
-        np.zeros(count, int),
-        np.stack(along[kept]),
-        np.stack(speeds[kept]),
-        np.stack(brakes[kept]),
+        kind=[kind[i] for i in near],
+        lane=np.full(len(near), lane),
+        along=travelled[:, near],
+        speed=np.stack(speeds[WARM_UP:])[:, near],
+        brakes=np.stack(brakes[WARM_UP:])[:, near],
     )
 
 
@@ -122,7 +127,7 @@ def accelerate(
 
 
 def draw(flow: Flow, colours: list[np.ndarray], size: int) -> Video:
-    """The vehicles as the camera sees them, in chunks of frames."""
+    """The vehicles as the camera sees them."""
     camera = Camera(size)
     background, front = paint_background(size), paint_front(size)
     side = np.array([LANES[lane].y for lane in flow.lane])
@@ -130,38 +135,24 @@ def draw(flow: Flow, colours: list[np.ndarray], size: int) -> Video:
     ground = np.zeros((*flow.along.shape, 3))
     ground[..., 0] = flow.along * heading
     ground[..., 1] = side
-    middle = ground + [0, 0, 0.7]
+    middle = ground + np.array([0, 0, 0.7])
     # Neither lanes nor their queues change places, so one order serves for all frames.
     order = np.argsort(camera.depth(ground).mean(0))
-    frames, masks, areas, seen, centroids = [], [], [], [], []
-    for start in range(0, len(ground), CHUNK):
-        part = slice(start, start + CHUNK)
-        layers = Layers(
-            background, len(ground[part]), len(flow.kind), margin=size // 2 + 8, front=front
-        )
-        for i in order:
+
+    def compose(part: slice) -> Layers:
+        layers = Layers(background, len(ground[part]), len(flow.kind), size // 2, front)
+        for i in order.tolist():
             draw_vehicle(
                 layers,
                 camera,
-                int(i),
+                i,
                 flow.kind[i],
                 colours[i],
                 ground[part, i],
                 int(heading[i]),
                 flow.brakes[part, i],
             )
-        picture, mask = layers.finish()
-        frames.append(picture)
-        masks.append(mask)
-        areas.append(layers.area)
-        seen.append(layers.seen)
-        centroids.append(layers.centroid)
-    mask = np.concatenate(masks)
-    truth = make_truth(
-        camera.project(middle),
-        np.concatenate(areas),
-        np.concatenate(seen),
-        np.concatenate(centroids),
-        mask,
-    )
-    return Video("traffic", np.concatenate(frames), truth=truth)
+        return layers
+
+    frames, truth = render(camera.project(middle), compose)
+    return Video("traffic", frames, truth=truth)

@@ -47,7 +47,7 @@ def test_the_composite_and_its_gradients_equal_the_naive_ones() -> None:
         ((image - target) ** 2).sum().backward()
         images.append(image.detach())
         gradients.append([x.grad for x in (rgb, alpha, where, depth, background)])
-    assert torch.allclose(*images, atol=1e-4)
+    assert torch.allclose(images[0], images[1], atol=1e-4)
     for one, other in zip(*gradients, strict=True):
         assert one is not None
         assert other is not None

@@ -23,6 +23,7 @@ def test_each_keypoint_lies_in_its_own_patch() -> None:
 def test_a_flat_heatmap_gives_the_patch_centre() -> None:
     prior = PatchPrior(DLPConfig())
     torch.nn.init.zeros_(prior.head.weight)
+    assert prior.head.bias is not None
     torch.nn.init.zeros_(prior.head.bias)
     pixels = to_pixels(prior(torch.rand(1, 6, 16, 16)).position, 16, 16)
     expected = torch.tensor([[3.5, 3.5], [11.5, 3.5], [3.5, 11.5], [11.5, 11.5]])
