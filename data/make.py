@@ -23,6 +23,7 @@ def make_data(
     size: int,
     seed: int,
     progress: Callable[[str, float], None] | None = None,
+    physics: str = "plain",
 ) -> list[Path]:
     """Write OUT/WORLD_00000.mp4 and OUT/WORLD_00000.tracks.npz, and so on.
 
@@ -32,21 +33,22 @@ def make_data(
     Args:
         world: one of worlds.WORLDS.
         out: a folder that is new or empty; made with its parents.
-        videos, frames, size, seed: as for worlds.generate_dataset; one video is enough.
+        videos, frames, size, seed, physics: as for worlds.generate_dataset; one video is enough.
         progress: called with a line of text and the share done, in [0, 1].
 
     Returns:
         The mp4 files.
 
     Raises:
-        UserError: unknown world, a number out of range, or a folder that cannot be used.
+        UserError: unknown world or physics, a number out of range, or a folder that cannot be
+            used.
     """
-    worlds.check(world, videos, frames, size, seed)
+    worlds.check(world, videos, frames, size, seed, physics)
     out = Path(out)
     _claim(out)
     written = []
     for index in range(videos):
-        video = worlds.simulate(world, frames, size, worlds.seed_of(seed, index))
+        video = worlds.simulate(world, frames, size, worlds.seed_of(seed, index), physics)
         path = out / f"{world}_{index:05d}.mp4"
         if video.truth is not None:
             _write_tracks(tracks_beside(path), video.truth)

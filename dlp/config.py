@@ -29,12 +29,17 @@ class DLPConfig:
     """Weight of the divergences against squared error summed over pixels."""
     kl_balance: float = 0.001
     """Weight of the appearance's divergence against the positions'."""
-    price: float = 0.5
+    price: float = 1.0
     """Cost of one live particle, in squared error."""
     centre: float = 10.0
     """Weight that holds each particle at the centroid of its own alpha mask."""
-    warmup_steps: int = 300
-    """Steps over which the price phases in and the noise on the alpha masks fades out."""
+    area: float = 0.01
+    """Cost of one covered pixel, in squared error: masks keep to their objects."""
+    glimpses: float = 0.1
+    """Weight of the patches' own squared error against their glimpses, early in the warm-up."""
+    warmup: float = 0.5
+    """Share of the training over which the prices phase in; over its first third, patches learn
+    from their glimpses too, and noise on the alpha masks opens them."""
 
     def __post_init__(self) -> None:
         rules = [
@@ -50,7 +55,9 @@ class DLPConfig:
             (self.kl_balance >= 0, "kl_balance", "0 or more"),
             (self.price >= 0, "price", "0 or more"),
             (self.centre >= 0, "centre", "0 or more"),
-            (self.warmup_steps >= 0, "warmup_steps", "0 or more"),
+            (self.area >= 0, "area", "0 or more"),
+            (self.glimpses >= 0, "glimpses", "0 or more"),
+            (0 <= self.warmup <= 1, "warmup", "from 0 to 1"),
         ]
         for holds, name, rule in rules:
             if not holds:

@@ -15,6 +15,9 @@ from dlp.prior import block
 LOG_VARIANCE = (-14.0, -2.0)
 """Bounds of log sigma^2 of a position, in [-1, 1] coordinates."""
 
+TRANSPARENCY = 5
+"""Which output of the glimpse encoder is the transparency's logit."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -57,6 +60,8 @@ class GlimpseEncoder(nn.Module):
         self.head = nn.Linear(4 * width, 2 + 2 + 1 + 1 + 1 + 2 * config.features)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
+        # All start in use: those that start half in use fade before their patches have learned.
+        self.head.bias.data[TRANSPARENCY] = 2.0
 
     def look(self, image: Tensor, position: Tensor, scale: Tensor) -> Look:
         """One glimpse at `position` [b, k, 2] and `scale` [b, k] of `image` [b, 6, h, w]."""

@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from dlp.config import DLPConfig
 from dlp.decoder import ObjectDecoder, Scene
 from dlp.encoder import GlimpseEncoder, Look
+from dlp.glimpse import crop
 from dlp.losses import Loss, centroid_offset, chamfer_kl, gaussian_kl
 from dlp.particles import LIVE, Particles
 from dlp.prior import PatchPrior, Proposals
@@ -98,10 +99,16 @@ class DLP(nn.Module):
         """Encode and decode the means."""
         return self.decode(self.encode(image).particles)
 
-    def loss(self, image: Tensor, step: int) -> Loss:
-        """The training objective on `image` [b, 3, h, w] at optimiser step `step`."""
+    def loss(self, image: Tensor, progress: float) -> Loss:
+        """The training objective.
+
+        Args:
+            image: [b, 3, h, w] in [0, 1].
+            progress: the share of the training that is done, in [0, 1]: decides the warm-up.
+        """
         config = self.config
-        phase = min(1.0, step / config.warmup_steps) if config.warmup_steps else 1.0
+        phase = min(1.0, progress / config.warmup) if config.warmup else 1.0
+        opening = max(0.0, 1 - 3 * phase)
         encoding = self.encode(image, explore=1.0)
         mean = encoding.particles
         log_appearance = encoding.appearance_log_variance
@@ -112,7 +119,7 @@ class DLP(nn.Module):
             appearance=mean.appearance
             + (log_appearance / 2).exp() * torch.randn_like(mean.appearance),
         )
-        scene = self.decoder(sample, alpha_noise=0.5 * (1 - phase))
+        scene = self.decoder(sample, alpha_noise=0.5 * opening)
         alive = mean.transparency
         reconstruction = ((scene.image - image) ** 2).sum((1, 2, 3)).mean()
         prior_log_variance = mean.log_variance.new_full((1, 1, 2), config.sigma_prior).log() * 2
@@ -128,12 +135,19 @@ class DLP(nn.Module):
         )
         presence = presence.sum(1).mean()
         centre = (alive * centroid_offset(scene.patches[:, :, 3])).sum(1).mean()
+        glimpses = reconstruction.new_zeros(())
+        if opening:  # until the patches are a match for the background, they learn by themselves
+            seen = crop(image, mean.position.detach(), mean.scale.detach(), config.glimpse)
+            glimpses = ((scene.patches[:, :, :3] - seen) ** 2).sum((1, 2, 3, 4)).mean()
+        covered = (alive * scene.patches[:, :, 3].sum((-1, -2)) * mean.scale**2).sum(1).mean()
         total = (
             reconstruction
             + config.beta_kl * (positions + config.kl_balance * appearance)
             + phase * config.price * live
             + config.centre * centre
+            + phase * config.area * covered
             + presence
+            + opening * config.glimpses * glimpses
         )
         terms = {
             "loss": total,
@@ -143,6 +157,7 @@ class DLP(nn.Module):
             "live": (alive > LIVE).float().sum(1).mean(),
             "transparency": alive.mean(),
             "centre": centre,
+            "covered": covered,
             "presence": presence,
             "sigma": (mean.log_variance / 2).exp().mean(),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,12 @@ class Board:
 
     def __init__(self, folder: str | Path, purge_step: int | None = None) -> None:
         self.folder = Path(folder)
-        self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+        self._purge_step = purge_step
+
+    @cached_property
+    def _writer(self) -> SummaryWriter:
+        """Opened at the first entry: a run that is refused leaves no empty log."""
+        return SummaryWriter(str(self.folder), purge_step=self._purge_step)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """One number a tag; a tag such as `loss/reconstruction` is grouped by its first part."""

@@ -56,6 +56,19 @@ def find_checkpoint(run: Path, stage: str, which: Literal["last", "best"] = "bes
     return found[-1]
 
 
+def refuse_again(run: Path, stage: str, resume: bool) -> None:
+    """Stop before a stage would be trained over one that the run has.
+
+    Raises:
+        UserError: there is one, and the user did not ask to go on with it.
+    """
+    if not resume and (found := list_checkpoints(checkpoint_root(run, stage))):
+        raise UserError(
+            f"{run} has a {stage.replace('stage', 'stage ')} already ({found[-1].name}): "
+            "add --resume to go on with it, or choose another --run"
+        )
+
+
 def save_checkpoint(
     root: Path,
     step: int,

@@ -112,6 +112,12 @@ def _make_data_options(parser: ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=60, help="Frames of each video.")
     parser.add_argument("--size", type=int, default=128, help="Side of the frames in pixels.")
     parser.add_argument("--seed", type=int, default=0, help="Decides every random choice.")
+    parser.add_argument(
+        "--physics",
+        type=str,
+        default="plain",
+        help="plain, or for clevrer mujoco (pip install 'particlecast[mujoco]').",
+    )
 
 
 def _demo_options(parser: ArgumentParser) -> None:
@@ -207,6 +213,7 @@ def _make_data(given: Namespace) -> None:
             size=given.size,
             seed=given.seed,
             progress=progress,
+            physics=given.physics,
         )
 
 

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from data.errors import UserError
 from data.videos import Video
 from dlp.model import DLP
 from dlp.particles import Particles, concatenate
@@ -46,6 +47,9 @@ def encode_tracks(
         cache: a safetensors file to read or write.
         key: of the model's weights and of the frames; another key means another encoding.
         progress: called with a line of text and the share done.
+
+    Raises:
+        UserError: the disk is full or cannot be written.
     """
     if (known := _read(cache, key, len(videos))) is not None:
         return known
@@ -60,7 +64,6 @@ def encode_tracks(
 
 def _write(cache: Path, key: str, tracks: Sequence[Tracks]) -> None:
     """Save tracks aside, then rename: a cache is whole or absent."""
-    cache.parent.mkdir(parents=True, exist_ok=True)
     aside = cache.with_name(f".{cache.name}.{os.getpid()}.partial")
     tensors = {}
     for index, one in enumerate(tracks):
@@ -68,8 +71,14 @@ def _write(cache: Path, key: str, tracks: Sequence[Tracks]) -> None:
         tensors[f"{index}.code"] = one.code.contiguous()
         tensors[f"{index}.seen"] = one.seen.contiguous()
     try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, aside, metadata={"key": key, "videos": str(len(tracks))})
         os.replace(aside, cache)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"cannot save the particles in {cache}: {error}: free some space there, then run the "
+            "same command again"
+        ) from error
     finally:
         aside.unlink(missing_ok=True)
 

@@ -31,6 +31,7 @@ from pipelines.checkpoint import (
     load_config,
     load_model_weights,
     load_training_state,
+    refuse_again,
     save_checkpoint,
 )
 from pipelines.config import EngineConfig, plain
@@ -210,12 +211,8 @@ def _restore(stage: Stage, run: Path, described: dict[str, Any], resume: bool) -
     """Fill the stage's model from its last checkpoint; its training state, or {} at a start."""
     if not list_checkpoints(checkpoint_root(run, stage.name)):
         return {}
+    refuse_again(run, stage.name, resume)
     folder = find_checkpoint(run, stage.name, "last")
-    if not resume:
-        raise UserError(
-            f"{run} has a {stage.name} already ({folder.name}): add --resume to go on with it, "
-            "or choose another --run"
-        )
     saved = load_config(folder)
     for name in sorted((saved.keys() | described.keys()) - {"engine"}):
         if saved.get(name) != described.get(name):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.source import open_source, part, require_length
+from data.source import part, require_length
 from data.videos import Dataset, Truth, Video
 from data.write import write_mp4
 from dlp.particles import LIVE
@@ -28,7 +28,7 @@ from pipelines.baselines import (
 from pipelines.boards import Board
 from pipelines.film import compare
 from pipelines.forecast import Forecast, join, observe, predict, reconstruct
-from pipelines.load import TrainedDLP, check_size, load_dlp, load_dynamics
+from pipelines.load import TrainedDLP, check_size, load_dlp, load_dynamics, open_data
 from pipelines.metrics import (
     coverage,
     jitter,
@@ -67,7 +67,7 @@ class Judged:
 
 
 def evaluate(
-    data: str, run: Path, context: int, horizon: int, out: Path, limit: int | None = None
+    data: str, run: Path, context: int, horizon: int, out: Path, limit: int = 0
 ) -> EvaluationResult:
     """Write OUT/report.md, report.json, their plots and OUT/films.
 
@@ -77,18 +77,18 @@ def evaluate(
     Args:
         context: frames that are seen.
         horizon: frames that are predicted.
-        limit: at most so many videos or windows.
+        limit: at most so many videos or windows; 0: all.
 
     Raises:
         UserError: the run, the source or the lengths are unfit.
     """
     dlp = load_dlp(run)
     dynamics = load_dynamics(run, dlp)
+    dataset = open_data(data, dlp.frames)
+    check_size(dlp, dataset.whole, data)
+    windows = held_out_windows(dataset, dlp, context, horizon)[: limit or None]
+    make_folder(out / "films")
     with reporting() as progress:
-        dataset = open_source(data, dlp.frames, progress=progress)
-        check_size(dlp, dataset.whole, data)
-        windows = held_out_windows(dataset, dlp, context, horizon)[:limit]
-        make_folder(out / "films")
         still = temporal_median(np.concatenate([v.frames[:: len(v) // 10 + 1] for v in windows]))
         board, judged = _fresh_board(run / "tensorboard" / "evaluate"), []
         for index, video in enumerate(windows):

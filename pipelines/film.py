@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data.errors import UserError
 from data.write import write_mp4
 from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label
 from pipelines.forecast import Forecast, join
@@ -152,12 +153,20 @@ def write_gif(path: str | Path, frames: Sequence[np.ndarray] | np.ndarray, fps: 
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file whole or not at all: whoever reads it meets the old one or the new one."""
+    """Write a file whole or not at all: whoever reads it meets the old one or the new one.
+
+    Raises:
+        UserError: the disk is full or cannot be written.
+    """
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(content)
         os.replace(part, path)
+    except OSError as error:
+        raise UserError(
+            f"cannot write: {path}: {error.strerror}: free some space or choose another folder"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -14,7 +14,9 @@ from data.videos import Video
 
 def to_tensor(frames: np.ndarray) -> Tensor:
     """[n, h, w, 3] uint8 to [n, 3, h, w] float32 in [0, 1]."""
-    return rearrange(torch.from_numpy(np.ascontiguousarray(frames)), "n h w c -> n c h w") / 255.0
+    # Frames mapped from the cache are read-only, which torch warns of.
+    own = np.require(frames, requirements=["C", "W"])
+    return rearrange(torch.from_numpy(own), "n h w c -> n c h w") / 255.0
 
 
 def to_uint8(image: Tensor) -> np.ndarray:

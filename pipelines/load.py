@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 
 from data.errors import UserError
 from data.frames import FrameConfig
-from data.videos import Video
+from data.source import open_source
+from data.videos import Dataset, Video
 from dlp.config import DLPConfig
 from dlp.model import DLP
 from dynamics.config import DynamicsConfig
 from dynamics.model import GraphDynamics
 from pipelines.checkpoint import find_checkpoint, load_config, load_model_weights
 from pipelines.config import build
+from pipelines.progress import reporting
 
 LARGEST_SIDE = 4096
 
@@ -88,6 +91,19 @@ def _size(value: Any, folder: Path) -> tuple[int, int]:
             f"found {str(value)[:40]}: train stage 1 again"
         )
     return value[0], value[1]
+
+
+def open_data(source: str, frames: FrameConfig) -> Dataset:
+    """Open a source behind a progress bar, and tell of each file that is left out.
+
+    Raises:
+        UserError: the source is unfit.
+    """
+    with reporting() as progress:
+        dataset = open_source(source, frames, progress=progress)
+    for line in dataset.left_out:
+        print(f"left out: {line}", file=sys.stderr)
+    return dataset
 
 
 def check_size(dlp: TrainedDLP, videos: Sequence[Video], source: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -10,12 +11,15 @@ from pathlib import Path
 
 from data.errors import UserError
 
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
+"""Where launchers tell a process its number among those of a run, or its machine's."""
 _held: set[Path] = set()
 
 
 @contextmanager
 def hold_run(run: Path) -> Iterator[None]:
-    """Hold a run folder while the block runs; it is made if need be. May be nested.
+    """Hold a run folder while the block runs; it is made if need be, and taken away
+    again if nothing comes into it. May be nested.
 
     The system drops the lock when the process ends, however it ends.
 
@@ -23,9 +27,10 @@ def hold_run(run: Path) -> Iterator[None]:
         UserError: another process holds it, or it cannot be made.
     """
     folder = Path(run).resolve()
-    if folder in _held:
+    if folder in _held or is_follower():
         yield
         return
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("a+")
@@ -52,3 +57,19 @@ def hold_run(run: Path) -> Iterator[None]:
         finally:
             _held.discard(folder)
             file.truncate(0)
+            if is_new:
+                _remove_if_empty(folder)
+
+
+def is_follower() -> bool:
+    """Whether this is a further process of a run: the first one holds the folder for all."""
+    ranks = (os.environ.get(name, "0") for name in RANKS)
+    return any(rank not in ("", "0") for rank in ranks)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Take away a folder that was made for a run that came to nothing."""
+    with contextlib.suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [".lock"]:
+            (folder / ".lock").unlink()
+            folder.rmdir()

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import UserError
-from data.source import open_source, require_length
+from data.source import require_length
 from data.videos import Dataset, Video
 from data.write import write_mp4
 from pipelines.film import compare, write_whole
 from pipelines.forecast import Forecast, join, observe, predict, reconstruct
-from pipelines.load import check_size, load_dlp, load_dynamics
+from pipelines.load import check_size, load_dlp, load_dynamics, open_data
 from pipelines.progress import reporting
 
 
@@ -27,7 +27,7 @@ def rollout(
     context: int,
     horizon: int,
     out: Path,
-    limit: int | None = None,
+    limit: int = 0,
     start: int = 0,
 ) -> None:
     """Forecast every video of a source, in name order.
@@ -38,20 +38,20 @@ def rollout(
     Args:
         context: frames that are seen, from `start` on.
         horizon: frames that are predicted.
-        limit: at most so many videos.
+        limit: at most so many videos; 0: all.
 
     Raises:
         UserError: the run, the source or the lengths are unfit.
     """
     dlp = load_dlp(run)
     dynamics = load_dynamics(run, dlp)
+    dataset = open_data(data, dlp.frames)
+    videos = select(dataset, data)[: limit or None]
+    check_size(dlp, dataset.whole, data)
+    what = f"context {context}" + (f" from frame {start}" if start else "")
+    require_length(videos, start + context, what)
+    make_folder(out)
     with reporting() as progress:
-        dataset = open_source(data, dlp.frames, progress=progress)
-        videos = select(dataset, data)[:limit]
-        check_size(dlp, dataset.whole, data)
-        what = f"context {context}" + (f" from frame {start}" if start else "")
-        require_length(videos, start + context, what)
-        make_folder(out)
         for index, video in enumerate(videos):
             frames = np.ascontiguousarray(video.frames[start : start + context])
             observed = observe(dlp.model, dynamics, frames)

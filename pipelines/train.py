@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.errors import UserError
 from data.frames import FrameConfig
 from dlp.config import DLPConfig
 from dynamics.config import DynamicsConfig
-from pipelines.checkpoint import checkpoint_root, list_checkpoints
+from pipelines.checkpoint import refuse_again
 from pipelines.config import EngineConfig
 from pipelines.lock import hold_run
 from pipelines.train_dlp import train_dlp
@@ -40,11 +39,8 @@ def train(
         UserError: the source, the run or the settings are unfit.
     """
     with hold_run(run):
-        if not resume and list_checkpoints(checkpoint_root(run, "stage1")):
-            raise UserError(
-                f"{run} has a stage 1 already: add --resume to go on with it, or choose another "
-                "--run"
-            )
+        refuse_again(run, "stage1", resume)
+        refuse_again(run, "stage2", resume)
         minutes = STAGE1_SHARE * max_minutes
         train_dlp(data, run, frames, dlp, stage1, minutes, None, resume, seed)
         train_dynamics(data, run, dynamics, stage2, max_minutes - minutes, None, resume, seed)

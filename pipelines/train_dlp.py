@@ -5,7 +5,6 @@ particlecast train-dlp --data SOURCE --run DIR --max-minutes 5
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.frames import FrameConfig
-from data.source import open_source
 from data.videos import Dataset, Video
 from dlp.config import DLPConfig
 from dlp.glimpse import crop
@@ -24,10 +22,12 @@ from dlp.losses import Loss
 from dlp.model import DLP
 from dlp.particles import LIVE, Particles, to_pixels
 from pipelines.boards import Board
+from pipelines.checkpoint import refuse_again
 from pipelines.config import EngineConfig, plain
 from pipelines.engine import Finished, train
 from pipelines.frames import FramePool, median_image, to_tensor, to_uint8
-from pipelines.lock import hold_run
+from pipelines.load import open_data
+from pipelines.lock import hold_run, is_follower
 from pipelines.metrics import (
     coverage,
     live_per_object,
@@ -36,7 +36,6 @@ from pipelines.metrics import (
     psnr,
     psnr_moving,
 )
-from pipelines.progress import reporting
 
 VALIDATION_VIDEOS = 8
 VALIDATION_FRAMES = 40  # of each
@@ -98,7 +97,7 @@ class DLPStage:
 
     def loss(self, batch: Tensor, step: int, progress: float) -> Loss:
         """The DLP objective."""
-        return self.model.loss(batch, step)
+        return self.model.loss(batch, progress)
 
     def evaluate(self, step: int) -> dict[str, float]:
         """Reconstruction and, with true tracks, what the particles found, in validation videos."""
@@ -192,15 +191,13 @@ def train_dlp(
         UserError: the source, the run or the settings are unfit.
     """
     with hold_run(run):
-        with reporting() as progress:
-            dataset = open_source(data, frames, progress=progress)
-        for line in dataset.left_out:
-            print(f"left out: {line}", file=sys.stderr)
+        refuse_again(run, "stage1", resume)
+        dataset = open_data(data, frames)
         torch.manual_seed(seed)
         board = Board(run / "tensorboard" / "stage1")
         stage = DLPStage(dataset, frames, dlp, stage1.batch, stage1.learning_rate, board)
         finished = train(stage, run, stage1, max_steps, max_minutes, resume, seed, board)
-        if finished.best is not None:
+        if finished.best is not None and not is_follower():
             settings = {"seed": seed, "data": data, **plain(dlp), **plain(stage1)}
             board.hyperparameters(settings, {"psnr": finished.best})
         board.close()

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from data.errors import UserError
-from data.source import open_source
 from data.videos import Video
 from dlp.losses import Loss
 from dynamics.config import DynamicsConfig
@@ -27,13 +26,14 @@ from dynamics.statistics import statistics
 from dynamics.tracks import Tracks
 from dynamics.windows import Window, gather, window_starts, with_noise
 from pipelines.boards import Board
+from pipelines.checkpoint import refuse_again
 from pipelines.config import EngineConfig, plain
 from pipelines.encode import encode_tracks
 from pipelines.engine import Finished, train
 from pipelines.film import compare
 from pipelines.forecast import join, observe, predict, reconstruct
-from pipelines.load import TrainedDLP, check_size, load_dlp
-from pipelines.lock import hold_run
+from pipelines.load import TrainedDLP, check_size, load_dlp, open_data
+from pipelines.lock import hold_run, is_follower
 from pipelines.progress import reporting
 
 VALIDATION_WINDOWS = 128
@@ -167,11 +167,12 @@ def train_dynamics(
         UserError: no stage 1, or the source or the settings are unfit.
     """
     with hold_run(run):
+        refuse_again(run, "stage2", resume)
         dlp = load_dlp(run)
+        dataset = open_data(data, dlp.frames)
+        check_size(dlp, dataset.whole, data)
+        started = time.monotonic()
         with reporting() as progress:
-            dataset = open_source(data, dlp.frames, progress=progress)
-            check_size(dlp, dataset.whole, data)
-            started = time.monotonic()
             key = f"{dlp.digest}-{dataset.fingerprint}"
             tracks, validation = (
                 encode_tracks(dlp.model, videos, run / "particles" / name, key, progress)
@@ -196,7 +197,7 @@ def train_dynamics(
             board,
         )
         finished = train(stage, run, stage2, max_steps, max_minutes, resume, seed, board)
-        if finished.best is not None:
+        if finished.best is not None and not is_follower():
             settings = {"seed": seed, "data": data, **plain(dynamics), **plain(stage2)}
             board.hyperparameters(settings, {"position_error": finished.best})
         board.close()

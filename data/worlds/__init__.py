@@ -8,12 +8,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from data.errors import UserError
 from data.videos import Video
-from data.worlds import billiards, clevrer, shapes, traffic
+from data.worlds import billiards, clevrer, mujoco_physics, shapes, traffic
 
 World = Callable[[int, int, np.random.Generator], Video]
 
@@ -22,6 +23,12 @@ WORLDS: dict[str, World] = {
     "traffic": traffic.simulate,
     "clevrer": clevrer.simulate,
     "shapes": shapes.simulate,
+}
+
+# Each way of moving, and the worlds that know it.
+PHYSICS: dict[str, dict[str, World]] = {
+    "plain": WORLDS,
+    "mujoco": {"clevrer": partial(clevrer.simulate, physics=mujoco_physics.move)},
 }
 
 # What `synthetic:WORLD` stands for.
@@ -33,7 +40,7 @@ DEFAULTS: dict[str, dict[str, int]] = {
 }
 
 
-def simulate(world: str, frames: int, size: int, seed: int) -> Video:
+def simulate(world: str, frames: int, size: int, seed: int, physics: str = "plain") -> Video:
     """One video of a world.
 
     Args:
@@ -41,19 +48,23 @@ def simulate(world: str, frames: int, size: int, seed: int) -> Video:
         frames: how many, at least 1.
         size: the frame's side in pixels, an even multiple of 8, at least 32.
         seed: 0 or more; the same (world, seed) gives the same motion at any size.
+        physics: "plain", or for clevrer "mujoco": the same start, other motion.
 
     Returns:
         A Video with Truth and masks.
 
     Raises:
-        UserError: unknown world, or a size, number of frames or seed out of range.
+        UserError: unknown world, or a size, number of frames or seed out of range, or a physics
+            that the world does not know or that is not installed.
     """
-    check(world, 1, frames, size, seed)
+    check(world, 1, frames, size, seed, physics)
     rng = np.random.default_rng([zlib.crc32(world.encode()), seed])
-    return replace(WORLDS[world](frames, size, rng), name=f"{world}_{seed:05d}")
+    return replace(PHYSICS[physics][world](frames, size, rng), name=f"{world}_{seed:05d}")
 
 
-def check(world: str, videos: int, frames: int, size: int, seed: int) -> None:
+def check(
+    world: str, videos: int, frames: int, size: int, seed: int, physics: str = "plain"
+) -> None:
     """Raise UserError unless a world can be made like this."""
     if world not in WORLDS:
         raise UserError(f"unknown world: {world!r}: choose one of {', '.join(WORLDS)}")
@@ -62,6 +73,15 @@ def check(world: str, videos: int, frames: int, size: int, seed: int) -> None:
             raise UserError(f"too small: {name} = {value}: give at least {least}")
     if size < 32 or size % 8:
         raise UserError(f"bad size: {size} pixels: give a multiple of 8, at least 32")
+    if physics not in PHYSICS:
+        raise UserError(f"unknown physics: {physics!r}: choose one of {', '.join(PHYSICS)}")
+    if world not in PHYSICS[physics]:
+        raise UserError(
+            f"no physics {physics!r}: world {world!r} moves by rules of its own: "
+            f"leave physics out, or choose {' or '.join(PHYSICS[physics])}"
+        )
+    if physics == "mujoco":
+        mujoco_physics.load()
 
 
 def seed_of(seed: int, index: int) -> int:
@@ -84,11 +104,12 @@ def generate_dataset(
     size: int,
     seed: int,
     progress: Callable[[str, float], None] | None = None,
+    physics: str = "plain",
 ) -> Iterator[tuple[str, Video]]:
     """Videos one after another, each with its split, train first.
 
     Args:
-        world, frames, size: as for `simulate`.
+        world, frames, size, physics: as for `simulate`.
         videos: how many, at least 3.
         seed: of the whole set; the seeds of its videos are its own.
         progress: called with a line of text and the share done, in [0, 1].
@@ -99,11 +120,11 @@ def generate_dataset(
     Raises:
         UserError: as `simulate`, or fewer than 3 videos.
     """
-    check(world, videos, frames, size, seed)
+    check(world, videos, frames, size, seed, physics)
     if videos < 3:
         raise UserError(f"too few videos: {videos}: give at least 3, one for each split")
     for index in range(videos):
-        video = simulate(world, frames, size, seed_of(seed, index))
+        video = simulate(world, frames, size, seed_of(seed, index), physics)
         yield split_of(index, videos), replace(video, name=f"{world}_{index:05d}")
         if progress is not None:
             progress(f"making {world} videos", (index + 1) / videos)

@@ -1,11 +1,13 @@
 """A CLEVRER-like world: cubes, spheres and cylinders slide in, collide and hide one another.
 
-Motion is that of discs in the plane: impulses with restitution and friction between two of them,
-sliding friction on the floor, and spin. Lengths are in the scene's units, time in frames.
+Plain motion is that of discs in the plane: impulses with restitution and friction between two of
+them, sliding friction on the floor, and spin; see mujoco_physics for that of the true shapes.
+Lengths are in the scene's units, time in frames.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +43,12 @@ class Discs:
     """The bodies as discs in the plane; n of them.
 
     Args:
+        bodies: what they look like; their own places are not used.
         place, velocity: [n, 2]; yaw, spin: [n]; reach, mass, bounce: [n].
         entry: [n] frame at which it starts to move; before that it is not there to be hit.
     """
 
+    bodies: list[Body]
     place: np.ndarray
     velocity: np.ndarray
     yaw: np.ndarray
@@ -55,12 +59,8 @@ class Discs:
     entry: np.ndarray
 
 
-def simulate(frames: int, size: int, rng: np.random.Generator) -> Video:
-    """3 to 6 bodies for `frames` frames of `size` x `size` pixels."""
-    count = int(rng.integers(3, 7))
-    bodies = choose(count, rng)
-    places, yaws = move(start(bodies, frames, rng), frames)
-    return draw(bodies, places, yaws, size)
+# From a start and a number of frames to the places [t, n, 2] and yaws [t, n] at each.
+Physics = Callable[[Discs, int], tuple[np.ndarray, np.ndarray]]
 
 
 def choose(count: int, rng: np.random.Generator) -> list[Body]:
@@ -106,6 +106,7 @@ def start(bodies: list[Body], frames: int, rng: np.random.Generator) -> Discs:
     entry[resting] = 0
     place[resting] += way[0] * (OUTSIDE - 3.6)
     return Discs(
+        bodies,
         place,
         velocity,
         yaw=rng.uniform(0, 2 * np.pi, count),
@@ -165,6 +166,14 @@ def collide(discs: Discs, i: int, j: int) -> None:
     discs.velocity[j] -= impulse / discs.mass[j]
     discs.spin[i] -= 2 * rub / (discs.mass[i] * discs.reach[i])
     discs.spin[j] -= 2 * rub / (discs.mass[j] * discs.reach[j])
+
+
+def simulate(frames: int, size: int, rng: np.random.Generator, physics: Physics = move) -> Video:
+    """3 to 6 bodies for `frames` frames of `size` x `size` pixels, moved by `physics`."""
+    count = int(rng.integers(3, 7))
+    bodies = choose(count, rng)
+    places, yaws = physics(start(bodies, frames, rng), frames)
+    return draw(bodies, places, yaws, size)
 
 
 def draw(bodies: list[Body], places: np.ndarray, yaws: np.ndarray, size: int) -> Video:

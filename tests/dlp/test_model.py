@@ -32,7 +32,7 @@ def test_shapes_and_ranges() -> None:
 
 def test_every_weight_gets_a_gradient_and_the_loss_is_the_sum_of_its_terms() -> None:
     dlp = model()
-    loss = dlp.loss(torch.rand(4, 3, 32, 48), step=SMALL.warmup_steps)
+    loss = dlp.loss(torch.rand(4, 3, 32, 48), progress=1.0)
     loss.total.backward()
     for name, weight in dlp.named_parameters():
         assert weight.grad is not None, name
@@ -104,11 +104,11 @@ def test_it_learns_to_find_a_disc() -> None:
         disc = torch.sigmoid(3 * (4 - far.sqrt()))[:, None]
         return disc * torch.tensor([0.9, 0.3, 0.1])[:, None, None] + (1 - disc) * 0.2, centre
 
-    dlp = model(replace(SMALL, warmup_steps=100), (32, 32))
+    dlp = model(SMALL, (32, 32))
     dlp.decoder.background.data.fill_(0.2)
     optimizer = torch.optim.Adam(dlp.parameters(), lr=4e-3)
     for step in range(200):
-        loss = dlp.loss(discs(16)[0], step)
+        loss = dlp.loss(discs(16)[0], step / 200)
         optimizer.zero_grad()
         loss.total.backward()
         torch.nn.utils.clip_grad_norm_(dlp.parameters(), 100.0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,16 @@ from data.frames import FrameConfig
 from dlp.config import DLPConfig
 from dynamics.config import DynamicsConfig
 from pipelines.cli import COMMANDS, main
-from pipelines.config import EngineConfig, build, choose_preset, load_preset, plain, presets
+from pipelines.config import (
+    STAGE1,
+    STAGE2,
+    EngineConfig,
+    build,
+    choose_preset,
+    load_preset,
+    plain,
+    presets,
+)
 from pipelines.signals import Interrupted
 
 GROUPS: dict[str, type] = {
@@ -110,7 +120,7 @@ def test_train_dlp_gets_its_configs(called: Recorder) -> None:
         Path("runs/x"),
         FrameConfig(crop=(1, 2, 30, 40)),
         DLPConfig(particles=9),
-        EngineConfig(batch=8),
+        replace(STAGE1, batch=8),
     )
     expected = {"max_minutes": None, "max_steps": 3, "resume": True, "seed": 5}
     assert called.options == expected
@@ -120,16 +130,16 @@ def test_train_gets_both_stages(called: Recorder) -> None:
     words = ["--stage2.batch", "8", "--dynamics.conv", "gcn", "--max-minutes", "4.5"]
     assert main(["train", *SOURCE, *words]) == 0
     assert called.arguments[4:] == (
-        EngineConfig(),
+        STAGE1,
         DynamicsConfig(conv="gcn"),
-        EngineConfig(batch=8),
+        replace(STAGE2, batch=8),
     )
     assert called.options == {"max_minutes": 4.5, "resume": False, "seed": 0}
 
 
 def test_train_dynamics_rollout_evaluate_demo_and_make_data_get_theirs(called: Recorder) -> None:
     assert main(["train-dynamics", *SOURCE]) == 0
-    assert called.arguments == ("clips", Path("runs/x"), DynamicsConfig(), EngineConfig())
+    assert called.arguments == ("clips", Path("runs/x"), DynamicsConfig(), STAGE2)
     assert called.options["max_minutes"] == 10
     lengths = ["--context", "4", "--horizon", "6", "--out", "o"]
     assert main(["evaluate", *SOURCE, *lengths]) == 0
@@ -143,7 +153,8 @@ def test_train_dynamics_rollout_evaluate_demo_and_make_data_get_theirs(called: R
     assert main(["make-data", "billiards", "o", *sizes]) == 0
     assert called.arguments == ("billiards", Path("o"))
     del called.options["progress"]
-    assert called.options == {"videos": 2, "frames": 3, "size": 32, "seed": 4}
+    expected = {"videos": 2, "frames": 3, "size": 32, "seed": 4, "physics": "plain"}
+    assert called.options == expected
 
 
 def test_the_command_line_beats_the_file_beats_the_preset_beats_the_default(

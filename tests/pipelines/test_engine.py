@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_term_and_leaves_the_last_good(
 def test_a_run_that_is_there_needs_resume_and_the_same_settings(tmp_path: Path) -> None:
     train(Toy(), tmp_path, CONFIG, max_steps=2, show=False)
     before = files(tmp_path)
-    with pytest.raises(UserError, match=r"has a stage1 already \(step_00000002\): add --resume"):
+    with pytest.raises(UserError, match=r"has a stage 1 already \(step_00000002\): add --resume"):
         train(Toy(), tmp_path, CONFIG, max_steps=4, show=False)
     with pytest.raises(UserError, match=r"toy\.width was 8 and is 16 now"):
         train(Toy(width=16), tmp_path, CONFIG, max_steps=4, resume=True, show=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from data.errors import UserError
 from pipelines.film import (
     CONTEXT_COLOUR,
     FORECAST_COLOUR,
@@ -109,7 +110,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UserError, match=r"film\.gif: No space left on device: free some"):
         write_whole(target, b"new")
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
