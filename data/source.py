@@ -68,11 +68,12 @@ def _split(source: str, key: str, stored: Stored, config: FrameConfig) -> Datase
     if len(whole) == 1:
         parts = split_time(len(whole[0]), config.val_share, config.test_share)
         first, middle, last = ((part(whole[0], frames),) for frames in parts)
-        return Dataset(source, key, first, middle, last, whole, True, stored.left_out)
+        return Dataset(source, key, first, middle, last, whole, True, False, stored.left_out)
     names = [video.name for video in stored.videos]
     chosen = split_names(names, stored.splits, config.val_share, config.test_share)
     train, val, test = (tuple(videos[name] for name in names) for names in chosen)
-    return Dataset(source, key, train, val, test, whole, False, stored.left_out)
+    named = "test" in stored.splits
+    return Dataset(source, key, train, val, test, whole, False, named, stored.left_out)
 
 
 def part(video: Video, frames: range) -> Video:

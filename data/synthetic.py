@@ -61,14 +61,17 @@ def parse(source: str, size: int = 0) -> tuple[str, dict[str, int], str]:
         if key not in OPTIONS or not value.isdecimal():
             raise UserError(
                 f"bad option {item!r}: {source}: write {', '.join(OPTIONS)} as name=whole number, "
-                f"such as {PREFIX}{world},videos=20,seed=1, or physics={' or '.join(data.worlds.PHYSICS)}"
+                f"such as {PREFIX}{world},videos=20,seed=1; physics is one of "
+                f"{', '.join(data.worlds.PHYSICS)}"
             )
         options[key] = int(value)
     return world, options, physics
 
 
 def _clips(world: str, options: dict[str, int], physics: str) -> Iterator[Clip]:
-    for split, video in data.worlds.generate_dataset(world, **options, physics=physics):
+    for split, video in data.worlds.generate_dataset(
+        world, **options, progress=None, physics=physics
+    ):
         yield Clip(video.name, f"{PREFIX}{world}/{video.name}", partial(_read, video), split)
 
 

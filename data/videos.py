@@ -62,6 +62,7 @@ class Dataset:
         by_time: True if one long video was split by time. Then the three sets each hold one
             Video, and `whole` holds the unsplit video.
         whole: every video of the source in name order, unsplit by time.
+        named: True if the source itself says which videos are for testing.
         left_out: one line for each bad file that was passed over.
     """
 
@@ -72,6 +73,7 @@ class Dataset:
     test: tuple[Video, ...]
     whole: tuple[Video, ...]
     by_time: bool = False
+    named: bool = False
     left_out: tuple[str, ...] = field(default=())
 
     @property

@@ -178,5 +178,6 @@ class Board:
         self._writer.flush()
 
     def close(self) -> None:
-        """Flush and close the log."""
-        self._writer.close()
+        """Flush and close the log, if anything was logged."""
+        if "_writer" in self.__dict__:
+            self._writer.close()

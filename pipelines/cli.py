@@ -6,6 +6,7 @@ options; the later one wins. Each command imports what it runs only when it runs
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,6 +18,10 @@ from data.errors import UserError
 from pipelines.config import STAGE1, STAGE2, EngineConfig, plain, presets
 from pipelines.parsing import MINUTES, Command, parse
 from pipelines.signals import Interrupted
+
+# OpenMP's threads spin while they wait, by default for so long that one other busy program makes
+# training ten times slower. Read when torch is imported, which is later than this line.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _source_and_run(parser: ArgumentParser) -> None:

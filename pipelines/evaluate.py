@@ -71,8 +71,8 @@ def evaluate(
 ) -> EvaluationResult:
     """Write OUT/report.md, report.json, their plots and OUT/films.
 
-    What is evaluated was not trained on: the test videos of the run's own source (of one long
-    video, windows of its held-out end), all videos of any other.
+    What is evaluated was not trained on: the test videos of the run's own source and of one that
+    names its own, all videos of any other; of one long video, windows of its held-out end.
 
     Args:
         context: frames that are seen.
@@ -125,7 +125,7 @@ def held_out_windows(dataset: Dataset, dlp: TrainedDLP, context: int, horizon: i
     length, what = context + horizon, f"context {context} + horizon {horizon}"
     if not dataset.by_time:
         own = dataset.fingerprint == dlp.fingerprint
-        videos = dataset.test if own or len(dataset.test) < len(dataset.whole) else dataset.whole
+        videos = dataset.test if own or dataset.named else dataset.whole
         require_length(videos, length, what)
         return [part(video, range(length)) for video in videos]
     require_length(dataset.test, length, what + " of the held-out part")

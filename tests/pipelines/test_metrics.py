@@ -156,7 +156,7 @@ def test_coverage_and_precision_count_objects_and_particles():
     )
     # On object 0; again on it, 5 px off; dead on object 1; on the hidden one; on nothing.
     position = np.array([[[10, 10], [10, 15], [40, 40], [20, 50], [60, 5]]], float)
-    transparency = np.array([[1, 1, 0.2, 1, 0.3]])
+    transparency = np.array([[1, 1, 0.2, 1, 0.4]])
     assert metrics.coverage(position, transparency, truth, 4) == 0.5
     assert metrics.precision(position, transparency, truth, 4) == 0.5
     assert metrics.live_per_object(transparency, truth) == 2
