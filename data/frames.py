@@ -11,7 +11,7 @@ import numpy as np
 from data.errors import UserError
 from data.videos import Truth
 
-AUTOMATIC_SIDE = 96
+AUTOMATIC_SIDE = 128
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class FrameConfig:
 
     size: int = 0
     """Longer side of the stored frames in pixels, both sides rounded to a multiple of 8;
-    0: the source's own longer side, at most 96."""
+    0: the source's own longer side, at most 128."""
     square: bool = False
     """Stretch to a square of `size`, instead of keeping the aspect ratio."""
     crop: tuple[int, int, int, int] | None = None

@@ -120,11 +120,11 @@ def _nearest(code: Tensor, seen: Tensor) -> Tensor:
 def choose_rows(tracks: Tracks, rows: int) -> list[int]:
     """The identities that a forecast goes on with: those in view first, then those seen most.
 
-    An identity seen in one frame alone, and not in the last, was no object.
+    An identity seen in less than three frames, and not in the last, was no object.
     """
     often, now = tracks.seen.sum(0), tracks.seen[-1]
     order = (often + len(tracks) * 2 * now).argsort(descending=True, stable=True)
-    return [int(i) for i in order if now[i] or often[i] > 1][:rows]
+    return [int(i) for i in order if now[i] or often[i] > 2][:rows]
 
 
 def context_state(tracks: Tracks, chosen: list[int], history: int, rows: int) -> State:

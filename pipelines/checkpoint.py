@@ -69,6 +69,15 @@ def refuse_again(run: Path, stage: str, resume: bool) -> None:
         )
 
 
+def logged_again_from(run: Path, stage: str, resume: bool) -> int | None:
+    """The first step that a resumed stage logs anew; None for one that starts.
+
+    What a killed process logged after its last checkpoint would else stand twice on the board.
+    """
+    found = list_checkpoints(checkpoint_root(run, stage)) if resume else []
+    return int(found[-1].name.removeprefix("step_")) + 1 if found else None
+
+
 def save_checkpoint(
     root: Path,
     step: int,

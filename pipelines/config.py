@@ -136,6 +136,7 @@ def choose_preset(name: str, source: str) -> str:
     """
     if name == "auto":
         world = source.removeprefix("synthetic:") if source.startswith("synthetic:") else ""
+        world = world.split(",")[0]
         return f"{world}-world" if f"{world}-world" in presets() else "video"
     if name not in presets():
         raise UserError(f"no preset {name!r}: --preset takes auto, {', '.join(presets())}")

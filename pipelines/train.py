@@ -10,7 +10,7 @@ from pathlib import Path
 from data.frames import FrameConfig
 from dlp.config import DLPConfig
 from dynamics.config import DynamicsConfig
-from pipelines.checkpoint import refuse_again
+from pipelines.checkpoint import checkpoint_root, list_checkpoints, refuse_again
 from pipelines.config import EngineConfig
 from pipelines.lock import hold_run
 from pipelines.train_dlp import train_dlp
@@ -42,5 +42,7 @@ def train(
         refuse_again(run, "stage1", resume)
         refuse_again(run, "stage2", resume)
         minutes = STAGE1_SHARE * max_minutes
-        train_dlp(data, run, frames, dlp, stage1, minutes, None, resume, seed)
+        # Once stage 2 stands on stage 1, stage 1 must stay as it is: more minutes are stage 2's.
+        if not list_checkpoints(checkpoint_root(run, "stage2")):
+            train_dlp(data, run, frames, dlp, stage1, minutes, None, resume, seed)
         train_dynamics(data, run, dynamics, stage2, max_minutes - minutes, None, resume, seed)

@@ -22,7 +22,7 @@ from dlp.losses import Loss
 from dlp.model import DLP
 from dlp.particles import LIVE, Particles, to_pixels
 from pipelines.boards import Board
-from pipelines.checkpoint import refuse_again
+from pipelines.checkpoint import logged_again_from, refuse_again
 from pipelines.config import EngineConfig, plain
 from pipelines.engine import Finished, train
 from pipelines.frames import FramePool, median_image, to_tensor, to_uint8
@@ -194,7 +194,8 @@ def train_dlp(
         refuse_again(run, "stage1", resume)
         dataset = open_data(data, frames)
         torch.manual_seed(seed)
-        board = Board(run / "tensorboard" / "stage1")
+        purge = logged_again_from(run, "stage1", resume)
+        board = Board(run / "tensorboard" / "stage1", purge)
         stage = DLPStage(dataset, frames, dlp, stage1.batch, stage1.learning_rate, board)
         finished = train(stage, run, stage1, max_steps, max_minutes, resume, seed, board)
         if finished.best is not None and not is_follower():

@@ -26,7 +26,7 @@ from dynamics.statistics import statistics
 from dynamics.tracks import Tracks
 from dynamics.windows import Window, gather, window_starts, with_noise
 from pipelines.boards import Board
-from pipelines.checkpoint import refuse_again
+from pipelines.checkpoint import logged_again_from, refuse_again
 from pipelines.config import EngineConfig, plain
 from pipelines.encode import encode_tracks
 from pipelines.engine import Finished, train
@@ -185,7 +185,8 @@ def train_dynamics(
             spent = (time.monotonic() - started) / 60
             max_minutes = max(max_minutes - spent, max_minutes / 5)
         torch.manual_seed(seed)
-        board = Board(run / "tensorboard" / "stage2")
+        purge = logged_again_from(run, "stage2", resume)
+        board = Board(run / "tensorboard" / "stage2", purge)
         stage = DynamicsStage(
             dlp,
             tracks,

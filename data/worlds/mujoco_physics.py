@@ -15,7 +15,7 @@ from data.worlds.clevrer import GRIP, SLIDING, SPINNING, Discs
 
 SUBSTEPS = 200
 # A contact is a spring of this frequency, in radians a frame: stiff enough that bodies sink into
-# one another by a hundredth of their size, soft enough for the time step.
+# one another by less than 0.01, soft enough for the time step.
 SPRING = 30.0
 # MuJoCo's impedance. Near 1 it makes bodies part at a given speed whatever friction does meanwhile,
 # and an off-centre hit can gain energy; near 0 a contact is a plain force, which cannot.

@@ -42,7 +42,7 @@ def test_picks_start_skip_limit():
     [
         ((320, 480), FrameConfig(size=128), (88, 128)),
         ((320, 480), FrameConfig(size=128, square=True), (128, 128)),
-        ((576, 768), FrameConfig(), (72, 96)),
+        ((576, 768), FrameConfig(), (96, 128)),
         ((64, 64), FrameConfig(), (64, 64)),
         ((50, 30), FrameConfig(), (48, 32)),
         ((480, 480), FrameConfig(size=128, crop=(60, 0, 480, 420)), (128, 128)),

@@ -38,11 +38,11 @@ def test_bad_files_are_left_out_and_named(tmp_path, cache):
 def test_mixed_sizes(tmp_path, cache):
     write_video(tmp_path / "a.mp4", moving_square(4, 96, 128))
     write_video(tmp_path / "b.mp4", moving_square(4, 192, 256))
-    assert open_source(str(tmp_path), ALL, cache).size == (72, 96)
+    assert open_source(str(tmp_path), ALL, cache).size == (96, 128)
     write_video(tmp_path / "c.mp4", moving_square(4, 64, 128))
-    with pytest.raises(UserError, match=r"c\.mp4.*96x48.*a\.mp4 96x72.*--frames\.square true"):
+    with pytest.raises(UserError, match=r"c\.mp4.*128x64.*a\.mp4 128x96.*--frames\.square true"):
         open_source(str(tmp_path), ALL, cache)
-    assert open_source(str(tmp_path), FrameConfig(square=True), cache).size == (96, 96)
+    assert open_source(str(tmp_path), FrameConfig(square=True), cache).size == (128, 128)
     crop = FrameConfig(crop=(0, 0, 64, 64))
     assert open_source(str(tmp_path), crop, cache).size == (64, 64)
 

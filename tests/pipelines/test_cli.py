@@ -198,6 +198,7 @@ def test_a_world_gets_its_own_preset_and_other_sources_the_plain_one() -> None:
     worlds = ("traffic", "clevrer", "billiards", "shapes")
     chosen = [choose_preset("auto", f"synthetic:{world}") for world in worlds]
     assert chosen == [f"{world}-world" for world in worlds]
+    assert choose_preset("auto", "synthetic:traffic,videos=9") == "traffic-world"
     for source in ("traffic", "synthetic:", "synthetic:mars", "a.mp4"):
         assert choose_preset("auto", source) == "video"
     assert choose_preset("clevrer", "synthetic:traffic") == "clevrer"
