@@ -13,6 +13,8 @@ from dynamics.windows import Window
 def unrolled_loss(model: GraphDynamics, window: Window, horizon: int) -> Loss:
     """Mean error of the model's own rollout where the particles were seen (no teacher forcing).
 
+    Those that leave the frame are followed out of it, and are to fade.
+
     The position's is the root of (squared pixels + 0.1): futures that a collision has made
     unpredictable then pull no harder than the others.
 
@@ -20,7 +22,7 @@ def unrolled_loss(model: GraphDynamics, window: Window, horizon: int) -> Loss:
         window: b windows of at least `horizon` target frames.
         horizon: steps to unroll.
     """
-    mask = window.mask[:, :horizon]
+    mask = (window.mask + window.left)[:, :horizon]
     count = mask.sum().clamp(min=1)
     states = list(unroll(model, window.state, horizon))
     position = torch.stack([state.position[:, -1] for state in states], 1)  # (b, u, n, 2)

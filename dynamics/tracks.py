@@ -14,6 +14,10 @@ from dynamics.state import State
 
 LOGIT = 6.0
 """Bound of a transparency's logit."""
+STRIDE = 5
+"""Sightings over which a track's velocity is taken, to carry it on beyond its ends."""
+LEAVING = 6
+"""Frames within which a track that is carried on must cross the border to count as gone."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class Tracks:
         code: [t, n, d + 3] appearance, scale's logarithm, depth and transparency's logit;
             between sightings and beyond them, the nearest sighting's.
         seen: [t, n] bool.
+        left: [t, n] bool, after the last sighting of one that has moved out of the frame.
     """
 
     position: Tensor
     code: Tensor
     seen: Tensor
+    left: Tensor
 
     def __len__(self) -> int:
         return len(self.position)
@@ -85,7 +91,27 @@ def track(particles: Particles, size: tuple[int, int], config: LinkConfig | None
     position_rows[frame, row] = particles.position[frame, slot]
     code_rows[frame, row] = code[frame, slot]
     seen[frame, row] = True
-    return Tracks(fill(position_rows, seen), _nearest(code_rows, seen), seen)
+    position = fill(position_rows, seen)
+    left = has_left(position, seen)
+    code_rows = _nearest(code_rows, seen)
+    code_rows[..., -1] = torch.where(left, -LOGIT, code_rows[..., -1])
+    return Tracks(position, code_rows, seen, left)
+
+
+def has_left(position: Tensor, seen: Tensor) -> Tensor:
+    """Which particles have moved out of the frame: [t, n] bool.
+
+    One has left after its last sighting, if its path, carried on, leaves the frame soon: what
+    was last seen far from the border is only hidden.
+
+    Args:
+        position: [t, n, 2] from `fill`.
+        seen: [t, n] bool.
+    """
+    after = seen.flip(0).cumsum(0).flip(0) == 0  # (t, n), past the last sighting
+    soon = after & (after.cumsum(0) <= LEAVING)
+    out = (soon & (position.abs() > 1).any(-1)).any(0)
+    return after & out
 
 
 def fill(position: Tensor, seen: Tensor) -> Tensor:
@@ -101,8 +127,9 @@ def fill(position: Tensor, seen: Tensor) -> Tensor:
         for axis in range(2):
             line = np.interp(every, frames, known[:, axis])
             if len(frames) > 1:
-                before = (known[1] - known[0])[axis] / (frames[1] - frames[0])
-                after = (known[-1] - known[-2])[axis] / (frames[-1] - frames[-2])
+                span = min(STRIDE, len(frames) - 1)
+                before = (known[span] - known[0])[axis] / (frames[span] - frames[0])
+                after = (known[-1] - known[-1 - span])[axis] / (frames[-1] - frames[-1 - span])
                 line[:first] = known[0, axis] + before * (every[:first] - first)
                 line[last + 1 :] = known[-1, axis] + after * (every[last + 1 :] - last)
             out[:, row, axis] = torch.from_numpy(line)

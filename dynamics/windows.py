@@ -21,12 +21,14 @@ class Window:
         position: [b, u, n, 2] targets.
         code: [b, u, n, d + 3] targets.
         mask: [b, u, n] 1.0 where the particle was seen, else 0.0.
+        left: [b, u, n] 1.0 where it has moved out of the frame: the target goes on beyond it.
     """
 
     state: State
     position: Tensor
     code: Tensor
     mask: Tensor
+    left: Tensor
 
 
 def window_starts(tracks: Sequence[Tracks], history: int, horizon: int) -> Tensor:
@@ -48,7 +50,7 @@ def gather(
     codes = tracks[0].code.shape[-1]
     position = torch.zeros(b, length, rows, 2)
     code = torch.zeros(b, length, rows, codes)
-    seen = torch.zeros(b, length, rows)
+    seen, left = torch.zeros(b, length, rows), torch.zeros(b, length, rows)
     alive = torch.zeros(b, rows, dtype=torch.bool)
     for i, (video, start) in enumerate(starts.tolist()):
         part = slice(start, start + length)
@@ -60,11 +62,12 @@ def gather(
         position[i, :, :n] = tracks[video].position[part, chosen]
         code[i, :, :n] = tracks[video].code[part, chosen]
         seen[i, :, :n] = present[:, chosen].float()
+        left[i, :, :n] = tracks[video].left[part][:, chosen].float()
         alive[i, :n] = True
     weight = seen[:, :history, :, None]  # the code is what the history's sightings agree on
     mean = (code[:, :history] * weight).sum(1) / weight.sum(1).clamp(min=1)
     state = State(position[:, :history], seen[:, :history], mean, alive)
-    return Window(state, position[:, history:], code[:, history:], seen[:, history:])
+    return Window(state, *(x[:, history:] for x in (position, code, seen, left)))
 
 
 def with_noise(state: State, pixels: Tensor, side: Tensor) -> State:

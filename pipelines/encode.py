@@ -19,6 +19,7 @@ from dynamics.tracks import Tracks, track
 from pipelines.frames import to_tensor
 
 CHUNK = 64
+FIELDS = ("position", "code", "seen", "left")
 
 
 @torch.no_grad()
@@ -67,9 +68,8 @@ def _write(cache: Path, key: str, tracks: Sequence[Tracks]) -> None:
     aside = cache.with_name(f".{cache.name}.{os.getpid()}.partial")
     tensors = {}
     for index, one in enumerate(tracks):
-        tensors[f"{index}.position"] = one.position.contiguous()
-        tensors[f"{index}.code"] = one.code.contiguous()
-        tensors[f"{index}.seen"] = one.seen.contiguous()
+        for name in FIELDS:
+            tensors[f"{index}.{name}"] = getattr(one, name).contiguous()
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, aside, metadata={"key": key, "videos": str(len(tracks))})
@@ -90,8 +90,7 @@ def _read(cache: Path, key: str, videos: int) -> list[Tracks] | None:
             if file.metadata() != {"key": key, "videos": str(videos)}:
                 return None
             return [
-                Tracks(*(file.get_tensor(f"{i}.{name}") for name in ("position", "code", "seen")))
-                for i in range(videos)
+                Tracks(*(file.get_tensor(f"{i}.{name}") for name in FIELDS)) for i in range(videos)
             ]
     except (OSError, SafetensorError):
         return None

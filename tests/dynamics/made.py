@@ -27,7 +27,8 @@ def coasting(t: int, speeds: list[tuple[float, float]], codes: int = 6) -> Track
     start = torch.linspace(-0.5, 0.5, len(speeds))[:, None].expand(-1, 2)
     position = start + torch.arange(t)[:, None, None] * velocity
     code = torch.arange(len(speeds))[None, :, None].expand(t, -1, codes).float()
-    return Tracks(position, code, torch.ones(t, len(speeds), dtype=torch.bool))
+    seen = torch.ones(t, len(speeds), dtype=torch.bool)
+    return Tracks(position, code, seen, ~seen)
 
 
 def particles(position: torch.Tensor, transparency: torch.Tensor) -> Particles:

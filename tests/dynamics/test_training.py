@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import torch
 
 from dynamics.config import DynamicsConfig
 from dynamics.losses import unrolled_loss
 from dynamics.model import GraphDynamics
 from dynamics.statistics import statistics
+from dynamics.tracks import track
 from dynamics.windows import gather, window_starts, with_noise
-from tests.dynamics.made import coasting, state
+from tests.dynamics.made import coasting, particles, state
 
 SIDE = torch.tensor([32.0, 32.0])
 
@@ -35,7 +38,7 @@ def test_statistics_of_known_tracks() -> None:
     torch.manual_seed(0)
     tracks = coasting(400, [(0.03, 0.04)] * 20)  # 1.6 pixels a frame
     noisy = tracks.position + 0.1 / 32 * torch.randn_like(tracks.position)
-    tracks = type(tracks)(noisy, tracks.code, tracks.seen)
+    tracks = replace(tracks, position=noisy)
     found = statistics([tracks], SIDE)
     assert abs(found.speed - 1.6) < 0.02
     assert abs(found.jitter - 0.1) < 0.005
@@ -77,7 +80,7 @@ def test_it_learns_to_bounce_off_a_wall() -> None:
     for i in range(24):
         one = coasting(60, [(0.0, 0.0)])
         x = bouncing(i * 0.37, 0.06 + 0.002 * (i % 8))
-        tracks.append(type(one)(torch.stack([x, x * 0], -1)[:, None], one.code, one.seen))
+        tracks.append(replace(one, position=torch.stack([x, x * 0], -1)[:, None]))
     config = DynamicsConfig(history=4, hidden=32, horizon=6)
     model = GraphDynamics(config, 3, (64, 64))
     model.fit_normalisation(statistics(tracks, SIDE))
@@ -94,3 +97,20 @@ def test_it_learns_to_bounce_off_a_wall() -> None:
     with torch.no_grad():
         error = unrolled_loss(model, window, 6).terms["position"]
     assert float(error) < 0.7
+
+
+def test_what_leaves_is_followed_out_of_the_frame_and_is_to_fade() -> None:
+    position = torch.zeros(20, 2, 2)
+    position[:, 0, 0] = 0.5 + torch.arange(20) * 0.06  # crosses the border after frame 8
+    position[:, 1, 0] = -0.5 + torch.arange(20) * 0.01  # is only hidden from frame 9 on
+    alive = torch.ones(20, 2)
+    alive[9:] = 0
+    tracks = track(particles(position, alive), (64, 64))
+    assert tracks.left[:, 0].tolist() == [False] * 9 + [True] * 11
+    assert not tracks.left[:, 1].any()
+    assert (tracks.code[9:, 0, -1] < -5).all()
+    assert (tracks.code[9:, 1, -1] > 5).all()
+    window = gather([tracks], torch.tensor([[0, 0]]), history=4, horizon=10, rows=2)
+    assert window.left[0].sum(0).tolist() == [5, 0]
+    assert window.mask[0, 5:].sum() == 0
+    assert torch.allclose(window.position[0, :, 0], position[4:14, 0], atol=1e-5)
