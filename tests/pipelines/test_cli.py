@@ -119,7 +119,7 @@ def test_train_dlp_gets_its_configs(called: Recorder) -> None:
         "clips",
         Path("runs/x"),
         FrameConfig(crop=(1, 2, 30, 40)),
-        DLPConfig(particles=9),
+        DLPConfig(**{**load_preset("video")["dlp"], "particles": 9}),
         replace(STAGE1, batch=8),
     )
     expected = {"max_minutes": None, "max_steps": 3, "resume": True, "seed": 5}
