@@ -69,13 +69,6 @@ def from_pixels(position: Tensor, height: int, width: int) -> Tensor:
     return (position + 0.5) * 2 / side - 1
 
 
-def stack(sets: list[Particles], dim: int = 0) -> Particles:
-    """Stack sets of equal shapes along a new leading axis."""
-    return Particles(
-        **{f.name: torch.stack([getattr(s, f.name) for s in sets], dim) for f in fields(Particles)}
-    )
-
-
 def concatenate(sets: list[Particles], dim: int = 0) -> Particles:
     """Join sets along a leading axis."""
     return Particles(

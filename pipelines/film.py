@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from data.errors import UserError
-from data.write import write_mp4
 from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label
 from pipelines.forecast import Forecast, join
 
@@ -169,11 +168,3 @@ def write_whole(path: str | Path, content: bytes) -> None:
         ) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> None:
-    """Write uint8 frames [h, w, 3] as the file's ending says: .gif, or else H.264 mp4."""
-    if Path(path).suffix.lower() == ".gif":
-        write_gif(path, list(frames), fps)
-    else:
-        write_mp4(Path(path), frames, fps)
