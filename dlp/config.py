@@ -19,7 +19,7 @@ class DLPConfig:
     """Side in pixels of a glimpse at scale 1, a multiple of 8."""
     max_scale: float = 1.5
     """Largest (and 1 over it, smallest) side of a particle's patch, in glimpses."""
-    features: int = 8
+    features: int = 16
     """D, the appearance features of a particle."""
     width: int = 32
     """Channels of the narrowest convolution."""
@@ -29,12 +29,18 @@ class DLPConfig:
     """Weight of the divergences against squared error summed over pixels."""
     kl_balance: float = 0.001
     """Weight of the appearance's divergence against the positions'."""
-    price: float = 1.0
+    price: float = 0.1
     """Cost of one live particle, in squared error."""
     centre: float = 10.0
     """Weight that holds each particle at the centroid of its own alpha mask."""
-    area: float = 0.01
+    area: float = 0.003
     """Cost of one covered pixel, in squared error: masks keep to their objects."""
+    opaque: float = 0.02
+    """Weight of a (1 - a) over the pixels of the masks: what covers, covers whole."""
+    refine: float = 0.1
+    """Weight of the first look's likelihood of where the second ends: its variance is learned."""
+    curiosity: float = 4.0
+    """How much, in logits, training prefers patches that differ from the background."""
     glimpses: float = 0.1
     """Weight of the patches' own squared error against their glimpses, early in the warm-up."""
     warmup: float = 0.5
@@ -56,6 +62,9 @@ class DLPConfig:
             (self.price >= 0, "price", "0 or more"),
             (self.centre >= 0, "centre", "0 or more"),
             (self.area >= 0, "area", "0 or more"),
+            (self.opaque >= 0, "opaque", "0 or more"),
+            (self.refine >= 0, "refine", "0 or more"),
+            (self.curiosity >= 0, "curiosity", "0 or more"),
             (self.glimpses >= 0, "glimpses", "0 or more"),
             (0 <= self.warmup <= 1, "warmup", "from 0 to 1"),
         ]

@@ -89,21 +89,20 @@ def composite(
     Returns:
         image [b, 3, h, w], foreground [b, 3, h, w], mask [b, 1, h, w].
     """
-    h, w = background.shape[-2:]
+    size = (background.shape[-2], background.shape[-1])
     p = rgb.shape[-1]
+    weighted = alpha * particles.depth.exp()[..., None, None, None]
     values, index = splat(
-        torch.cat([alpha, alpha * rgb], 2),
+        torch.cat([alpha, weighted, weighted * rgb], 2),
         particles.position,
         scale,
-        (h, w),
+        size,
         window_side(p, max_scale),
     )
-    weight = particles.depth.exp()[..., None, None, None]
-    log_clear = torch.log1p(-values[:, :, :1].clamp(max=0.999))
-    sums = accumulate(torch.cat([log_clear, values * weight], 2), index, (h, w))
-    mask = 1 - sums[:, :1].exp()  # (b, 1, h, w)
-    colour = sums[:, 2:] / (sums[:, 1:2] + 1e-5)
-    foreground = mask * colour
+    log_clear = accumulate(torch.log1p(-values[:, :, :1].clamp(max=0.999)), index, size)
+    sums = accumulate(values[:, :, 1:], index, size)
+    mask = 1 - log_clear.exp()  # (b, 1, h, w)
+    foreground = mask * sums[:, 1:] / (sums[:, :1] + 1e-5)
     return foreground + (1 - mask) * background, foreground, mask
 
 

@@ -86,7 +86,11 @@ class GlimpseEncoder(nn.Module):
             appearance_log_variance=log_appearance - 4,
         )
 
-    def forward(self, image: Tensor, keypoints: Tensor) -> Look:
-        """Refine `keypoints` [b, k, 2] on `image` [b, 6, h, w], frame and difference."""
+    def forward(self, image: Tensor, keypoints: Tensor) -> tuple[Look, Look]:
+        """Refine `keypoints` [b, k, 2] on `image` [b, 6, h, w], frame and difference.
+
+        Returns:
+            The first look and the second, which counts.
+        """
         first = self.look(image, keypoints, torch.ones_like(keypoints[..., 0]))
-        return self.look(image, first.position.clamp(-1, 1), first.scale)
+        return first, self.look(image, first.position.clamp(-1, 1), first.scale)

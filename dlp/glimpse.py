@@ -39,6 +39,25 @@ def crop(image: Tensor, position: Tensor, scale: Tensor, side: int) -> Tensor:
     return rearrange(glimpses, "b c (k i) j -> b k c i j", k=k)
 
 
+def inside_frame(position: Tensor, scale: Tensor, side: int, size: tuple[int, int]) -> Tensor:
+    """How much of each cell of a patch lies on the frame.
+
+    Args:
+        position: [b, k, 2] centres, (x, y) in [-1, 1].
+        scale: [b, k] side of the splatted patch in pixels, over `side`.
+        side: cells of the patch, both ways.
+        size: (h, w) of the frame.
+
+    Returns:
+        [b, k, side, side] in [0, 1].
+    """
+    limit = position.new_tensor([size[1], size[0]])
+    steps = torch.arange(side, device=position.device) - (side - 1) / 2
+    pixels = ((position + 1) * limit / 2)[..., None] + steps * scale[..., None, None]
+    inside = (torch.minimum(pixels, limit[:, None] - pixels) + 0.5).clamp(0, 1)  # (b, k, 2, side)
+    return inside[:, :, 1, :, None] * inside[:, :, 0, None, :]
+
+
 def window_side(side: int, max_scale: float) -> int:
     """The odd side in pixels of the canvas window that a splatted patch can touch."""
     return int(side * max_scale) // 2 * 2 + 3

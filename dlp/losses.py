@@ -52,6 +52,20 @@ def chamfer_kl(mean_q: Tensor, log_q: Tensor, mean_p: Tensor, log_p: Tensor) -> 
     return pairs.min(2).values.sum(1) + pairs.min(1).values.sum(1)
 
 
+def position_likelihood(position: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:
+    """Negative log-likelihood of a better estimate of a position, which teaches the variance alone.
+
+    Args:
+        position, log_variance: [b, k, 2] of an estimate.
+        target: [b, k, 2], the better one.
+
+    Returns:
+        [b, k], nats, without the constant.
+    """
+    square = ((target - position) ** 2).detach()
+    return 0.5 * (square / log_variance.exp() + log_variance).sum(-1)
+
+
 def centroid_offset(alpha: Tensor) -> Tensor:
     """Squared distance of each mask's centroid from the centre of its patch.
 

@@ -6,18 +6,22 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
 
 from dlp.config import DLPConfig
 from dlp.decoder import ObjectDecoder, Scene
 from dlp.encoder import GlimpseEncoder, Look
-from dlp.glimpse import crop
-from dlp.losses import Loss, centroid_offset, chamfer_kl, gaussian_kl
+from dlp.glimpse import crop, inside_frame
+from dlp.losses import Loss, centroid_offset, chamfer_kl, gaussian_kl, position_likelihood
 from dlp.particles import LIVE, Particles
 from dlp.prior import PatchPrior, Proposals
 from dlp.suppress import suppress
 
 DEPTH_BOUND = 4.0
+CONTRAST = 3.0
+"""What the networks see is the frame, and so many times its difference from the background."""
+ODD = 0.5
+"""Squared difference from the background that makes a patch worth a look in training."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,13 @@ class Encoding:
         particles: the means, [b, k, ...].
         appearance_log_variance: [b, k, d].
         proposals: the n_prior best keypoints, best first.
+        first: the first look at each particle, or None from a model that looks once.
     """
 
     particles: Particles
     appearance_log_variance: Tensor
     proposals: Proposals
+    first: Look | None = None
 
 
 class DLP(nn.Module):
@@ -61,16 +67,21 @@ class DLP(nn.Module):
 
         Args:
             image: [b, 3, h, w] in [0, 1].
-            explore: scale of the Gumbel noise on the choice among proposals (training).
+            explore: scale of the Gumbel noise on the choice among proposals, and of the
+                preference for patches that differ from the background (training).
         """
         config = self.config
         h, w = self.size
         side = image.new_tensor([w, h])
-        seen = torch.cat([image - 0.5, 3 * (image - self.decoder.background.detach())], 1)
+        seen = torch.cat([image - 0.5, CONTRAST * (image - self.decoder.background.detach())], 1)
         found = self.prior(seen)
         score = suppress(found.presence.sigmoid(), found.position, config.glimpse / 3, side)
         rank = score.detach().clamp(1e-6, 1 - 1e-6).logit()
         if explore:
+            # A thing that was missed is chosen by luck alone, so it would seldom be learned.
+            odd = ((seen[:, 3:] / CONTRAST) ** 2).sum(1, keepdim=True)
+            odd = avg_pool2d(odd, config.patch).flatten(1) * config.patch**2  # (b, patches)
+            rank = rank + explore * config.curiosity * odd / (odd + ODD)
             rank = rank - explore * torch.empty_like(rank).exponential_().log()
         best = rank.topk(min(config.n_prior, rank.shape[1])).indices  # (b, n_prior)
         proposals = Proposals(
@@ -78,7 +89,7 @@ class DLP(nn.Module):
             found.presence.gather(1, best),
         )
         k = min(config.particles, best.shape[1])
-        look: Look = self.encoder(seen, proposals.position[:, :k])
+        first, look = self.encoder(seen, proposals.position[:, :k])
         alive = look.transparency.sigmoid()
         reach = config.glimpse / 4 * (look.scale[:, :, None] + look.scale[:, None]) / 2
         particles = Particles(
@@ -89,7 +100,7 @@ class DLP(nn.Module):
             scale=look.scale,
             depth=DEPTH_BOUND * torch.tanh(look.depth / DEPTH_BOUND),
         )
-        return Encoding(particles, look.appearance_log_variance, proposals)
+        return Encoding(particles, look.appearance_log_variance, proposals, first)
 
     def decode(self, particles: Particles) -> Scene:
         """The frames of `particles` with one leading axis."""
@@ -134,18 +145,28 @@ class DLP(nn.Module):
             encoding.proposals.presence[:, : mean.count], alive.detach(), reduction="none"
         )
         presence = presence.sum(1).mean()
-        centre = (alive * centroid_offset(scene.patches[:, :, 3])).sum(1).mean()
+        # What lies beyond the frame's edge is nobody's to see: masks are free there.
+        place = (mean.position.detach(), mean.scale.detach())
+        mask = scene.patches[:, :, 3] * inside_frame(*place, config.glimpse, self.size)
+        centre = (alive * centroid_offset(mask)).sum(1).mean()
         glimpses = reconstruction.new_zeros(())
         if opening:  # until the patches are a match for the background, they learn by themselves
-            seen = crop(image, mean.position.detach(), mean.scale.detach(), config.glimpse)
+            seen = crop(image, *place, config.glimpse)
             glimpses = ((scene.patches[:, :, :3] - seen) ** 2).sum((1, 2, 3, 4)).mean()
-        covered = (alive * scene.patches[:, :, 3].sum((-1, -2)) * mean.scale**2).sum(1).mean()
+        pixels = alive * mean.scale**2
+        covered = (pixels * mask.sum((-1, -2))).sum(1).mean()
+        translucent = (pixels * (mask * (1 - mask)).sum((-1, -2))).sum(1).mean()
+        first = encoding.first
+        assert first is not None
+        refine = position_likelihood(first.position, first.log_variance, mean.position)
+        refine = (alive.detach() * refine).sum(1).mean()
         total = (
             reconstruction
             + config.beta_kl * (positions + config.kl_balance * appearance)
             + phase * config.price * live
             + config.centre * centre
-            + phase * config.area * covered
+            + phase * (config.area * covered + config.opaque * translucent)
+            + config.refine * refine
             + presence
             + opening * config.glimpses * glimpses
         )
@@ -158,7 +179,9 @@ class DLP(nn.Module):
             "transparency": alive.mean(),
             "centre": centre,
             "covered": covered,
+            "translucent": translucent,
             "presence": presence,
+            "refine": refine,
             "sigma": (mean.log_variance / 2).exp().mean(),
         }
         return Loss(total, {name: value.detach() for name, value in terms.items()})

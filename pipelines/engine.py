@@ -98,8 +98,12 @@ def train(
         budget = Budget(max_steps, max_minutes, elapsed)
 
         groups = getattr(stage, "parameter_groups", stage.model.parameters)()
+        # The fused step scales gradients by itself in 16-mixed, where clipping must come between.
         optimizer = torch.optim.AdamW(
-            groups, lr=config.learning_rate, weight_decay=config.weight_decay
+            groups,
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=config.precision != "16-mixed",
         )
         peaks = [group["lr"] for group in optimizer.param_groups]
         module, optimizer = fabric.setup(LossModule(stage), optimizer)

@@ -3,7 +3,7 @@ import math
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from dlp.losses import centroid_offset, chamfer_kl, gaussian_kl
+from dlp.losses import centroid_offset, chamfer_kl, gaussian_kl, position_likelihood
 
 
 def test_the_divergence_is_that_of_torch() -> None:
@@ -55,3 +55,16 @@ def test_the_centroid_of_one_corner_and_of_an_even_mask() -> None:
     corner[0, 7] = 1.0
     # The corner pixel's centre lies at (7/8, -7/8).
     assert math.isclose(float(centroid_offset(corner)), 2 * (7 / 8) ** 2, rel_tol=1e-2)
+
+
+def test_the_likelihood_of_a_better_position_teaches_the_variance_alone() -> None:
+    position = torch.tensor([[[0.1, 0.0]]], requires_grad=True)
+    log_variance = torch.full((1, 1, 2), math.log(0.04), requires_grad=True)
+    target = torch.tensor([[[0.3, 0.2]]], requires_grad=True)
+    found = position_likelihood(position, log_variance, target)
+    assert torch.allclose(found, torch.tensor(1 + math.log(0.04)))  # both are one sigma off
+    found.sum().backward()
+    assert position.grad is None
+    assert target.grad is None
+    assert log_variance.grad is not None
+    assert torch.allclose(log_variance.grad, torch.zeros(1, 1, 2), atol=1e-6)  # its optimum

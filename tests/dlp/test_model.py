@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dlp.config import DLPConfig
+from dlp.glimpse import inside_frame
 from dlp.model import DLP
 
 SMALL = DLPConfig(particles=5, n_prior=8, width=8, features=3)
@@ -121,3 +122,30 @@ def test_it_learns_to_find_a_disc() -> None:
     best = particles.transparency.argmax(1)
     found = (particles.position[torch.arange(64), best] + 1) * 16 - 0.5
     assert (found - centre).norm(dim=-1).median() < 1.0
+
+
+def test_a_patch_over_the_edge_is_on_the_frame_by_half() -> None:
+    position = torch.tensor([[[-1.0, 0.0], [0.0, 0.0], [1.0, 1.0]]])
+    inside = inside_frame(position, torch.ones(1, 3), 8, (32, 48))[0]
+    assert inside[0].sum() == 32
+    assert inside[0, :, :4].sum() == 0  # the left half is off
+    assert inside[1].sum() == 64
+    assert inside[2, :4, :4].sum() == inside[2].sum() == 16
+
+
+def test_training_looks_first_at_patches_that_differ_from_the_background() -> None:
+    dlp = model(size=(64, 64))
+    dlp.decoder.background.data.fill_(0.5)
+    image = torch.full((64, 3, 64, 64), 0.5)
+    image[:, :, 20:24, 36:40] = 1.0
+    x, y = 36 // 8, 20 // 8
+
+    def chosen(curiosity: float) -> float:
+        dlp.config = replace(dlp.config, curiosity=curiosity)
+        torch.manual_seed(0)
+        proposals = dlp.encode(image, explore=1.0).proposals.position[:, :1]
+        column, row = ((proposals + 1) * 4).floor().unbind(-1)
+        return float(((column == x) & (row == y)).float().mean())
+
+    assert chosen(50.0) == 1.0
+    assert chosen(0.0) < 0.5
