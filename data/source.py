@@ -32,7 +32,7 @@ def open_source(
         source: a video file; a folder of videos, of folders of numbered frames, or of frames,
             with train/val/test subfolders or without; CLEVRER's official folders; a .npy, .npz
             or HDF5 array [N, T, H, W, 3] or [T, H, W, 3] of uint8; or
-            `synthetic:WORLD[,videos=N,frames=T,size=S,seed=K,physics=P]`.
+            `synthetic:WORLD[,videos=N,frames=T,size=S,seed=K,physics=P,disturb=D]`.
         cache: the folder of all caches; None: $PARTICLECAST_CACHE or ~/.cache/particlecast.
         progress: called with a line of text and the share done, in [0, 1].
 

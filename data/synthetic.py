@@ -1,13 +1,19 @@
-"""`synthetic:WORLD[,videos=N,frames=T,size=S,seed=K,physics=P]` as a source."""
+"""`synthetic:WORLD[,videos=N,frames=T,size=S,seed=K,physics=P,disturb=D]` as a source."""
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+import data.disturb
 import data.worlds
 from data.decode import Clip, Reading
 from data.errors import UserError
@@ -23,9 +29,9 @@ def synthetic_layout(source: str, config: FrameConfig) -> Layout:
     """Understand a synthetic source; its videos are made as they are read.
 
     Raises:
-        UserError: unknown world, option or physics, or a value out of range.
+        UserError: unknown world, option, physics or disturbance, or a value out of range.
     """
-    world, options, physics = parse(source, config.size)
+    world, options, physics, disturbances = parse(source, config.size)
     data.worlds.check(world, **options, physics=physics)
     # A world whose code has changed is another world: its old cache must not be used.
     digest = hashlib.sha256(repr((world, sorted(options.items()))).encode())
@@ -33,17 +39,20 @@ def synthetic_layout(source: str, config: FrameConfig) -> Layout:
         digest.update(path.read_bytes())
     if physics != "plain":
         digest.update(f"{physics} {version(physics)}".encode())
-    return Layout(partial(_clips, world, options, physics), options["videos"], digest.hexdigest())
+    if disturbances:
+        digest.update(repr(disturbances).encode() + Path(data.disturb.__file__).read_bytes())
+    clips = partial(_clips, world, options, physics, disturbances)
+    return Layout(clips, options["videos"], digest.hexdigest())
 
 
-def parse(source: str, size: int = 0) -> tuple[str, dict[str, int], str]:
-    """The world's name; its videos, frames, size and seed; its physics.
+def parse(source: str, size: int = 0) -> tuple[str, dict[str, int], str, tuple[str, ...]]:
+    """The world's name; its videos, frames, size and seed; its physics; its disturbances.
 
     Args:
         size: the frames' side if the source does not give one; 0: the world's own.
 
     Raises:
-        UserError: unknown world or option, or not a whole number.
+        UserError: unknown world, option or disturbance, or not a whole number.
     """
     world, *rest = source.removeprefix(PREFIX).split(",")
     if world not in data.worlds.DEFAULTS:
@@ -51,6 +60,7 @@ def parse(source: str, size: int = 0) -> tuple[str, dict[str, int], str]:
             f"unknown world: {source}: choose one of {', '.join(sorted(data.worlds.DEFAULTS))}"
         )
     options, physics = {"seed": 0, **data.worlds.DEFAULTS[world]}, "plain"
+    disturbances: tuple[str, ...] = ()
     if size:
         options["size"] = size
     for item in rest:
@@ -58,21 +68,44 @@ def parse(source: str, size: int = 0) -> tuple[str, dict[str, int], str]:
         if key == "physics":
             physics = value
             continue
+        if key == "disturb":
+            disturbances = tuple(value.split("+"))
+            for name in disturbances:
+                data.disturb.check(name)
+            continue
         if key not in OPTIONS or not value.isdecimal():
             raise UserError(
                 f"bad option {item!r}: {source}: write {', '.join(OPTIONS)} as name=whole number, "
                 f"such as {PREFIX}{world},videos=20,seed=1; physics is one of "
-                f"{', '.join(data.worlds.PHYSICS)}"
+                f"{', '.join(data.worlds.PHYSICS)}; disturb of {', '.join(data.disturb.NAMES)}"
             )
         options[key] = int(value)
-    return world, options, physics
+    return world, options, physics, disturbances
 
 
-def _clips(world: str, options: dict[str, int], physics: str) -> Iterator[Clip]:
-    for split, video in data.worlds.generate_dataset(
-        world, **options, progress=None, physics=physics
-    ):
+def _clips(
+    world: str, options: dict[str, int], physics: str, disturbances: tuple[str, ...]
+) -> Iterator[Clip]:
+    made = data.worlds.generate_dataset(world, **options, progress=None, physics=physics)
+    for index, (split, video) in enumerate(made):
+        for name in disturbances:
+            # Each has its own generator: `light` is the same with `noise` and without.
+            seed = data.worlds.seed_of(options["seed"], index)
+            video = disturbed(video, name, np.random.default_rng([zlib.crc32(name.encode()), seed]))
         yield Clip(video.name, f"{PREFIX}{world}/{video.name}", partial(_read, video), split)
+
+
+def disturbed(video: Video, name: str, rng: np.random.Generator) -> Video:
+    """A video after one disturbance; its true positions and masks move with the picture."""
+    frames, shift = data.disturb.disturb(name, video.frames, rng)
+    truth = video.truth
+    if truth is not None and shift.any():
+        mask = truth.mask
+        if mask is not None:
+            mask = data.disturb.move(mask, shift, cv2.INTER_NEAREST)
+        # What is moved out of the frame stops being visible when the truth is stored.
+        truth = replace(truth, position=truth.position + shift[:, None], mask=mask)
+    return replace(video, frames=frames, truth=truth)
 
 
 def _read(video: Video, config: FrameConfig) -> Reading:

@@ -111,7 +111,7 @@ def _rollout_options(parser: ArgumentParser) -> None:
 
 
 def _make_data_options(parser: ArgumentParser) -> None:
-    parser.add_argument("world", type=str, help="traffic, clevrer, billiards or shapes.")
+    parser.add_argument("world", type=str, help="traffic, clevrer, billiards, marbles or shapes.")
     parser.add_argument("out", type=str, help="Folder for the videos and their tracks.")
     parser.add_argument("--videos", type=int, default=10, help="Videos to make.")
     parser.add_argument("--frames", type=int, default=60, help="Frames of each video.")

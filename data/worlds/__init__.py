@@ -14,7 +14,7 @@ import numpy as np
 
 from data.errors import UserError
 from data.videos import Video
-from data.worlds import billiards, clevrer, mujoco_physics, shapes, traffic
+from data.worlds import billiards, clevrer, marbles, mujoco_physics, shapes, traffic
 
 World = Callable[[int, int, np.random.Generator], Video]
 
@@ -23,6 +23,7 @@ WORLDS: dict[str, World] = {
     "traffic": traffic.simulate,
     "clevrer": clevrer.simulate,
     "shapes": shapes.simulate,
+    "marbles": marbles.simulate,
 }
 
 # Each way of moving, and the worlds that know it.
@@ -37,6 +38,7 @@ DEFAULTS: dict[str, dict[str, int]] = {
     "traffic": {"videos": 240, "frames": 50, "size": 64},
     "clevrer": {"videos": 160, "frames": 40, "size": 64},
     "shapes": {"videos": 4000, "frames": 1, "size": 64},
+    "marbles": {"videos": 240, "frames": 40, "size": 64},
 }
 
 

@@ -118,13 +118,29 @@ def draw(position: np.ndarray, colours: np.ndarray, size: int) -> Video:
     return Video("billiards", frames, truth=truth)
 
 
-def balls(centre: np.ndarray, colours: np.ndarray, radius: float, background: np.ndarray) -> Layers:
-    """Shaded spheres and their shadows, at centres [t, n, 2] and of a radius in pixels."""
+def balls(
+    centre: np.ndarray,
+    colours: np.ndarray,
+    radii: float | np.ndarray,
+    background: np.ndarray,
+    order: np.ndarray | None = None,
+) -> Layers:
+    """Shaded spheres and their shadows.
+
+    Args:
+        centre: [t, n, 2] pixels.
+        colours: [n, 3] in [0, 1].
+        radii: pixels, one for all or [n].
+        background: [h, w, 3] in [0, 1].
+        order: [n] rows from the nearest to the farthest; None: as they come.
+    """
     t, n = centre.shape[:2]
-    side = int(np.ceil(2.8 * radius)) + 2  # the shadow reaches beyond the ball
+    radii = np.broadcast_to(radii, n)
+    sides = np.ceil(2.8 * radii).astype(int) + 2  # the shadow reaches beyond the ball
     times = np.arange(t)
-    layers = Layers(background, t, n, margin=side)
-    for ball in range(n):
+    layers = Layers(background, t, n, margin=int(sides.max()))
+    for ball in range(n) if order is None else order:
+        radius, side = radii[ball], sides[ball]
         corner = np.round(centre[:, ball] - (side - 1) / 2).astype(int)
         offset = corner - centre[:, ball]
         dx = ((offset[:, :1] + np.arange(side)) / radius)[:, None, :]  # [t, 1, s]
