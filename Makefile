@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
 
-.PHONY: test lint demo clean
+.PHONY: test lint demo bench clean
 
 test: lint
 	$(BIN)/python -m pytest -n 2
@@ -16,6 +16,9 @@ lint: .venv/installed
 
 demo: .venv/installed
 	$(BIN)/particlecast demo
+
+bench: .venv/installed
+	$(BIN)/particlecast bench
 
 # Packages are found where they lie (compat mode), so that editing them needs no new installation.
 .venv/installed: setup.cfg pyproject.toml constraints.txt
