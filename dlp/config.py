@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from dlp.paper.config import PaperConfig
@@ -13,8 +13,8 @@ class DLPConfig:
     """Deep latent particles, the object model (DLP, section 4; table of settings: appendix)."""
 
     model: Literal["dlp", "paper"] = "dlp"
-    """dlp, or paper: the published one, which takes `paper` and, of the settings from `max_scale`
-    on, features, width, sigma_prior, beta_kl and kl_balance alone."""
+    """dlp, or paper: the one published in 2022, with its own settings in `paper`; it has no use for
+    max_scale, nor for those from price to warmup."""
     particles: int = 12
     """K, the foreground particles of a frame."""
     n_prior: int = 20
@@ -39,7 +39,7 @@ class DLPConfig:
     """Cost of one live particle, in squared error."""
     centre: float = 10.0
     """Weight that holds each particle at the centroid of its own alpha mask."""
-    area: float = 0.01
+    area: float = 0.005
     """Cost of one covered pixel, in squared error: masks keep to their objects."""
     opaque: float = 0.02
     """Weight of a (1 - a) over the pixels of the masks: what covers, covers whole."""
@@ -52,7 +52,7 @@ class DLPConfig:
     warmup: float = 0.5
     """Share of the training over which the prices phase in; over its first third, patches learn
     from their glimpses too, and noise on the alpha masks opens them."""
-    paper: PaperConfig = PaperConfig()
+    paper: PaperConfig = field(default_factory=PaperConfig)
     """The paper's model's own settings."""
 
     def __post_init__(self) -> None:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+DARKEST = 0.4
+"""What a shadow leaves of the ground's light, at least."""
+COLOURED = 0.02
+"""Squared distance over the channels at which a pixel is half a thing's: 0.14 in one of them."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -64,6 +69,27 @@ def position_likelihood(position: Tensor, log_variance: Tensor, target: Tensor) 
     """
     square = ((target - position) ** 2).detach()
     return 0.5 * (square / log_variance.exp() + log_variance).sum(-1)
+
+
+def not_shadow(rgb: Tensor, alpha: Tensor, ground: Tensor) -> Tensor:
+    """How much of what a patch draws is a thing, and not the shadow that it throws.
+
+    A shadow is the ground again, darker: the drawn colour x is near s g for some s from 0.4 to 1.
+    The weight is d / (d + 0.02), with d the squared distance of x from the nearest such colour.
+
+    Args:
+        rgb: [b, k, 3, p, p] in [0, 1], the patches.
+        alpha: [b, k, p, p] in [0, 1], their masks.
+        ground: [b, k, 3, p, p] in about [0, 1], the background beneath them.
+
+    Returns:
+        [b, k, p, p] in [0.02, 1]: never nothing, or a grey thing on grey had no centre.
+    """
+    drawn = ground + alpha[:, :, None] * (rgb - ground)
+    tone = (drawn * ground).sum(2) / ((ground**2).sum(2) + 1e-4)
+    tone = tone.clamp(DARKEST, 1)[:, :, None]
+    residue = ((drawn - tone * ground) ** 2).sum(2)
+    return (residue / (residue + COLOURED)).clamp(min=0.02)
 
 
 def centroid_offset(alpha: Tensor) -> Tensor:

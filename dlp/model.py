@@ -12,7 +12,14 @@ from dlp.config import DLPConfig
 from dlp.decoder import ObjectDecoder, Scene
 from dlp.encoder import GlimpseEncoder, Look
 from dlp.glimpse import crop, inside_frame
-from dlp.losses import Loss, centroid_offset, chamfer_kl, gaussian_kl, position_likelihood
+from dlp.losses import (
+    Loss,
+    centroid_offset,
+    chamfer_kl,
+    gaussian_kl,
+    not_shadow,
+    position_likelihood,
+)
 from dlp.particles import LIVE, Particles
 from dlp.prior import PatchPrior, Proposals
 from dlp.suppress import suppress
@@ -47,7 +54,11 @@ class DLP(nn.Module):
     Args:
         config: the settings.
         size: (h, w) of the frames, multiples of the patch.
+
+    `stretch` [2] is added to log sigma^2 of x and y outside of training: calibration.
     """
+
+    stretch: Tensor
 
     def __init__(self, config: DLPConfig, size: tuple[int, int]) -> None:
         super().__init__()
@@ -61,6 +72,7 @@ class DLP(nn.Module):
         self.prior = PatchPrior(config)
         self.encoder = GlimpseEncoder(config)
         self.decoder = ObjectDecoder(config, size)
+        self.register_buffer("stretch", torch.zeros(2))
 
     def encode(self, image: Tensor, explore: float = 0.0) -> Encoding:
         """The posterior particles of a batch of frames.
@@ -94,7 +106,7 @@ class DLP(nn.Module):
         reach = config.glimpse / 4 * (look.scale[:, :, None] + look.scale[:, None]) / 2
         particles = Particles(
             position=look.position,
-            log_variance=look.log_variance,
+            log_variance=look.log_variance if self.training else look.log_variance + self.stretch,
             appearance=look.appearance,
             transparency=suppress(alive, look.position, reach.detach(), side),
             scale=look.scale,
@@ -148,7 +160,10 @@ class DLP(nn.Module):
         # What lies beyond the frame's edge is nobody's to see: masks are free there.
         place = (mean.position.detach(), mean.scale.detach())
         mask = scene.patches[:, :, 3] * inside_frame(*place, config.glimpse, self.size)
-        centre = (alive * centroid_offset(mask)).sum(1).mean()
+        with torch.no_grad():
+            under = crop(self.decoder.background.expand_as(image), *place, config.glimpse)
+            body = not_shadow(scene.patches[:, :, :3], mask, under)
+        centre = (alive * centroid_offset(mask * body)).sum(1).mean()
         glimpses = reconstruction.new_zeros(())
         if opening:  # until the patches are a match for the background, they learn by themselves
             seen = crop(image, *place, config.glimpse)
@@ -185,3 +200,20 @@ class DLP(nn.Module):
             "sigma": (mean.log_variance / 2).exp().mean(),
         }
         return Loss(total, {name: value.detach() for name, value in terms.items()})
+
+    @property
+    def warmup(self) -> float:
+        """Share of the training in which nothing is settled yet, in [0, 1]."""
+        return self.config.warmup
+
+    def background_image(self) -> Tensor:
+        """The scene without its things, [3, h, w] in about [0, 1]; it takes no gradient."""
+        return self.decoder.background.detach()
+
+    def start_from(self, median: Tensor) -> None:
+        """Begin with the median of the training frames, [3, h, w] in [0, 1]."""
+        self.decoder.background.data.copy_(median)
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """The background: it starts at the median of the data."""
+        return [self.decoder.background]

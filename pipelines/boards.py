@@ -1,4 +1,4 @@
-"""TensorBoard: scalars, the panel of images, films that play, curves, the Projector, HParams."""
+"""TensorBoard: scalars, words, images that may play, curves, the Projector, HParams."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ from pipelines.panel import panel
 _SPRITE = 8192  # the Projector's largest sprite, pixels a side
 
 
+def fresh_board(folder: Path) -> Board:
+    """A board that shows what is written now alone: older logs of this very folder are deleted.
+
+    Those of folders inside it stay.
+    """
+    for log in folder.glob("events.out.tfevents.*"):
+        log.unlink()
+    return Board(folder)
+
+
 class Board:
     """What one run shows in TensorBoard.
 
@@ -44,6 +54,10 @@ class Board:
         """One number a tag; a tag such as `loss/reconstruction` is grouped by its first part."""
         for tag, value in values.items():
             self._writer.add_scalar(tag, float(value), step)
+
+    def text(self, tag: str, text: str, step: int) -> None:
+        """Words for the Text tab, as Markdown."""
+        self._writer.add_text(tag, text, step)
 
     def images(self, tag: str, image: np.ndarray, step: int) -> None:
         """One uint8 image [h, w, 3]."""

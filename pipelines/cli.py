@@ -101,8 +101,17 @@ def _forecast_options(parser: ArgumentParser) -> None:
         "--context", type=int, required=True, help="Frames that the forecast may see."
     )
     parser.add_argument("--horizon", type=int, required=True, help="Steps to forecast.")
+    _output(parser)
+
+
+def _output(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=str, required=True, help="Folder for what is written.")
     parser.add_argument("--limit", type=int, default=0, help="Take at most so many videos; 0: all.")
+
+
+def _evaluate_dlp_options(parser: ArgumentParser) -> None:
+    _source_and_run(parser)
+    _output(parser)
 
 
 def _rollout_options(parser: ArgumentParser) -> None:
@@ -128,6 +137,14 @@ def _make_data_options(parser: ArgumentParser) -> None:
 def _demo_options(parser: ArgumentParser) -> None:
     parser.add_argument("--run", type=str, default="runs/demo", help="The run's folder.")
     parser.add_argument("--max-minutes", type=float, default=9.0, help="Minutes it may take.")
+
+
+def _bench_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--out", type=str, default="benchmarks", help="Folder for the results.")
+    parser.add_argument("--seconds", type=float, default=1.0, help="For each measurement.")
+    parser.add_argument(
+        "--quick", action="store_true", help="One small configuration: does it work?"
+    )
 
 
 def _train(given: Namespace) -> None:
@@ -205,6 +222,12 @@ def _evaluate(given: Namespace) -> None:
     )
 
 
+def _evaluate_dlp(given: Namespace) -> None:
+    from pipelines.evaluate_dlp import evaluate_dlp
+
+    evaluate_dlp(given.data, Path(given.run), out=Path(given.out), limit=given.limit)
+
+
 def _make_data(given: Namespace) -> None:
     from data.make import make_data
     from pipelines.progress import reporting
@@ -228,6 +251,12 @@ def _demo(given: Namespace) -> None:
     demo(Path(given.run), max_minutes=given.max_minutes)
 
 
+def _bench(given: Namespace) -> None:
+    from pipelines.bench import bench
+
+    bench(Path(given.out), seconds=given.seconds, quick=given.quick)
+
+
 COMMANDS = {
     "train": Command("train both stages", _train_options, _train),
     "train-dlp": Command("train stage 1: frames to particles", _train_dlp_options, _train_dlp),
@@ -236,8 +265,10 @@ COMMANDS = {
     ),
     "rollout": Command("forecast videos", _rollout_options, _rollout),
     "evaluate": Command("measure forecasts beside baselines", _forecast_options, _evaluate),
+    "evaluate-dlp": Command("measure stage 1 alone", _evaluate_dlp_options, _evaluate_dlp),
     "make-data": Command("make a synthetic world's videos", _make_data_options, _make_data),
     "demo": Command("all of it, on a small synthetic set", _demo_options, _demo),
+    "bench": Command("measure speed and memory of stage 1", _bench_options, _bench),
 }
 
 

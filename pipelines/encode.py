@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from data.errors import UserError
 from data.videos import Video
-from dlp.model import DLP
+from dlp.build import ParticleModel
 from dlp.particles import Particles, concatenate
 from dynamics.tracks import Tracks, track
 from pipelines.frames import to_tensor
@@ -23,9 +23,9 @@ FIELDS = ("position", "code", "seen", "left")
 
 
 @torch.no_grad()
-def encode_frames(model: DLP, frames: np.ndarray) -> Particles:
+def encode_frames(model: ParticleModel, frames: np.ndarray) -> Particles:
     """The particles of frames [t, h, w, 3] uint8, [t, k, ...] on the CPU, chunk by chunk."""
-    device = model.decoder.background.device
+    device = model.background_image().device
     chunks = [
         model.encode(to_tensor(frames[start : start + CHUNK]).to(device)).particles
         for start in range(0, len(frames), CHUNK)
@@ -34,7 +34,7 @@ def encode_frames(model: DLP, frames: np.ndarray) -> Particles:
 
 
 def encode_tracks(
-    model: DLP,
+    model: ParticleModel,
     videos: Sequence[Video],
     cache: Path,
     key: str,

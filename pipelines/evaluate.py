@@ -5,7 +5,6 @@ particlecast evaluate --data SOURCE --run DIR --context 10 --horizon 20 --out OU
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from pipelines.baselines import (
     optical_flow,
     temporal_median,
 )
-from pipelines.boards import Board
+from pipelines.boards import Board, fresh_board
 from pipelines.film import compare
 from pipelines.forecast import Forecast, join, observe, predict, reconstruct
 from pipelines.load import TrainedDLP, check_size, load_dlp, load_dynamics, open_data
@@ -90,7 +89,7 @@ def evaluate(
     make_folder(out / "films")
     with reporting() as progress:
         still = temporal_median(np.concatenate([v.frames[:: len(v) // 10 + 1] for v in windows]))
-        board, judged = _fresh_board(run / "tensorboard" / "evaluate"), []
+        board, judged = fresh_board(run / "tensorboard" / "evaluate"), []
         for index, video in enumerate(windows):
             seen, future = _forecast(dlp, dynamics, video, context, horizon)
             judged.append(judge(video, seen, future, context, still))
@@ -245,12 +244,6 @@ def _meta(
         "horizon": horizon,
         **machine(),
     }
-
-
-def _fresh_board(folder: Path) -> Board:
-    """The board of evaluations: it shows the last one alone."""
-    shutil.rmtree(folder, ignore_errors=True)
-    return Board(folder)
 
 
 def _show(board: Board, result: EvaluationResult) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlp.model import DLP
+from dlp.build import ParticleModel
 from dlp.particles import to_pixels
 from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
@@ -57,7 +57,7 @@ class Observed:
     state: State
 
 
-def observe(dlp: DLP, dynamics: GraphDynamics, context: np.ndarray) -> Observed:
+def observe(dlp: ParticleModel, dynamics: GraphDynamics, context: np.ndarray) -> Observed:
     """Encode and link a context [c, h, w, 3] uint8; nothing else of the video is looked at."""
     k = dlp.config.particles
     tracks = track(encode_frames(dlp, context), dlp.size)
@@ -78,7 +78,9 @@ def leave(state: State) -> State:
 
 
 @torch.no_grad()
-def predict(dlp: DLP, dynamics: GraphDynamics, state: State, horizon: int) -> Iterator[Forecast]:
+def predict(
+    dlp: ParticleModel, dynamics: GraphDynamics, state: State, horizon: int
+) -> Iterator[Forecast]:
     """The frames after `state`, in parts of at most CHUNK steps: memory is constant."""
     done = 0
     while done < horizon:
@@ -98,14 +100,16 @@ def join(parts: list[Forecast]) -> Forecast:
     )
 
 
-def forecast(dlp: DLP, dynamics: GraphDynamics, context: np.ndarray, horizon: int) -> Forecast:
+def forecast(
+    dlp: ParticleModel, dynamics: GraphDynamics, context: np.ndarray, horizon: int
+) -> Forecast:
     """The `horizon` frames that follow a context [c, h, w, 3] uint8."""
     state = observe(dlp, dynamics, context).state
     return join(list(predict(dlp, dynamics, state, horizon)))
 
 
 @torch.no_grad()
-def reconstruct(dlp: DLP, observed: Observed) -> Forecast:
+def reconstruct(dlp: ParticleModel, observed: Observed) -> Forecast:
     """The context's own frames, drawn from the particles of its rows."""
     tracks, rows = observed.tracks, observed.rows
     position = observed.state.position[:, -1].repeat(len(tracks), 1, 1)  # (t, k, 2)
@@ -117,7 +121,7 @@ def reconstruct(dlp: DLP, observed: Observed) -> Forecast:
     return _decode(dlp, position, code)
 
 
-def _decode(dlp: DLP, position: Tensor, code: Tensor) -> Forecast:
+def _decode(dlp: ParticleModel, position: Tensor, code: Tensor) -> Forecast:
     """Positions [t, k, 2] and codes [t, k, d + 3] to frames."""
     particles = decode_code(position, code)
     return Forecast(

@@ -13,8 +13,8 @@ from data.errors import UserError
 from data.frames import FrameConfig
 from data.source import open_source
 from data.videos import Dataset, Video
+from dlp.build import ParticleModel, build_model
 from dlp.config import DLPConfig
-from dlp.model import DLP
 from dynamics.config import DynamicsConfig
 from dynamics.model import GraphDynamics
 from pipelines.checkpoint import find_checkpoint, load_config, load_model_weights
@@ -35,7 +35,7 @@ class TrainedDLP:
         digest: hex; equal means the same weights.
     """
 
-    model: DLP
+    model: ParticleModel
     frames: FrameConfig
     fingerprint: str
     digest: str
@@ -53,7 +53,7 @@ def load_dlp(run: Path) -> TrainedDLP:
     frames = build(FrameConfig, config.get("frames"), f"{folder}/config.json: frames")
     settings = build(DLPConfig, config.get("dlp"), f"{folder}/config.json: dlp")
     try:
-        model = DLP(settings, size)
+        model = build_model(settings, size)
     except ValueError as error:
         raise UserError(f"{folder}/config.json: {error}") from error
     load_model_weights(folder, model)

@@ -5,7 +5,7 @@ particlecast train-dlp --data SOURCE --run DIR --max-minutes 5
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,16 +16,18 @@ from torch import Tensor
 from data.errors import UserError
 from data.frames import FrameConfig
 from data.videos import Dataset, Video
+from dlp.build import build_model
 from dlp.config import DLPConfig
 from dlp.glimpse import crop
 from dlp.losses import Loss
-from dlp.model import DLP
 from dlp.particles import LIVE, Particles, to_pixels
 from pipelines.boards import Board
+from pipelines.calibrate import stretch
 from pipelines.checkpoint import logged_again_from, refuse_again
 from pipelines.config import EngineConfig, plain
 from pipelines.engine import Finished, train
 from pipelines.frames import FramePool, median_image, to_tensor, to_uint8
+from pipelines.health import check, diagnose
 from pipelines.load import open_data
 from pipelines.lock import hold_run, is_follower
 from pipelines.metrics import (
@@ -65,14 +67,16 @@ class DLPStage:
     name: str = "stage1"
     best_key: str = "psnr"
     best_mode: Literal["min", "max"] = "max"
+    progress: float = 0.0
+    said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         try:
-            self.model = DLP(self.dlp, self.dataset.size)
+            self.model = build_model(self.dlp, self.dataset.size, training=True)
         except ValueError as error:
             raise UserError(str(error)) from error
         self.pool = FramePool(self.dataset.train)
-        self.model.decoder.background.data.copy_(median_image(self.dataset.train))
+        self.model.start_from(median_image(self.dataset.train))
 
     def config(self) -> dict[str, Any]:
         """What builds the model again, and what it was trained on."""
@@ -85,10 +89,11 @@ class DLPStage:
         }
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The background learns ten times slower: it starts at the median of the data."""
-        background = self.model.decoder.background
-        rest = [p for p in self.model.parameters() if p is not background]
-        return [{"params": rest}, {"params": [background], "lr": self.rate / 10}]
+        """All at the peak rate, but what starts at good values ten times slower."""
+        slow = self.model.slow_parameters()
+        known = set(map(id, slow))
+        rest = [p for p in self.model.parameters() if id(p) not in known]
+        return [{"params": rest}, *([{"params": slow, "lr": self.rate / 10}] if slow else [])]
 
     def batch(self, step: int, generator: torch.Generator) -> Tensor:
         """Frames drawn evenly from all training videos, [b, 3, h, w]."""
@@ -97,11 +102,17 @@ class DLPStage:
 
     def loss(self, batch: Tensor, step: int, progress: float) -> Loss:
         """The DLP objective."""
+        self.progress = progress
         return self.model.loss(batch, progress)
 
     def evaluate(self, step: int) -> dict[str, float]:
         """Reconstruction and, with true tracks, what the particles found, in validation videos."""
-        rows = [self._judge(video) for video in self.dataset.val[:VALIDATION_VIDEOS]]
+        held_out = self.dataset.val[:VALIDATION_VIDEOS]
+        self.model.stretch.zero_()
+        self.model.stretch.copy_(stretch(self.model, held_out))
+        judged = [self._judge(video) for video in held_out]
+        rows = [scores for scores, _ in judged]
+        check([troubles for _, troubles in judged], self.said, self.board, step)
         if self.board is not None:
             self._show(self.board, step)
         table = np.array([list(row.values()) for row in rows])
@@ -112,7 +123,7 @@ class DLPStage:
     def _show(self, board: Board, step: int) -> None:
         """A panel of validation frames and their parts, and the appearance in the Projector."""
         pool = FramePool(self.dataset.val)
-        background = self.model.decoder.background
+        background = self.model.background_image()
         image = to_tensor(pool.take(pool.spread(SHOWN_FRAMES))).to(background.device)
         encoding = self.model.encode(image)
         particles = encoding.particles
@@ -135,15 +146,20 @@ class DLPStage:
             columns = {"frame": frame, "particle": slot}
             board.projector(particles.appearance[live], glimpses[live], columns, step)
 
-    def _judge(self, video: Video) -> dict[str, float]:
-        """The scores of one video, NaN where they do not apply."""
+    def _judge(self, video: Video) -> tuple[dict[str, float], list[str]]:
+        """The scores of one video, NaN where they do not apply, and what is wrong there."""
         every = np.linspace(0, len(video) - 1, min(len(video), VALIDATION_FRAMES)).astype(int)
         true = np.ascontiguousarray(video.frames[every])
-        background = self.model.decoder.background
+        background = self.model.background_image()
         encoding = self.model.encode(to_tensor(true).to(background.device))
-        drawn = to_uint8(self.model.decode(encoding.particles).image)
-        moving = moving_mask(true, to_uint8(background[None])[0])
+        scene = self.model.decode(encoding.particles)
+        drawn, still = to_uint8(scene.image), to_uint8(background[None])[0]
+        moving = moving_mask(true, still)
         alive = encoding.particles.transparency.cpu().numpy()
+        position = to_pixels(encoding.particles.position, *self.dataset.size).cpu().numpy()
+        covered = scene.mask.mean((1, 2, 3)).cpu().numpy()
+        warming = self.progress < self.model.warmup
+        troubles = diagnose(position, alive, covered, true, drawn, still, warming)
         scores = {
             "psnr": float(psnr(drawn, true).mean()),
             "psnr_moving": _mean(psnr_moving(drawn, true, moving)),
@@ -151,15 +167,16 @@ class DLPStage:
             "transparency": float(alive.mean()),
         }
         if video.truth is None:
-            return scores | dict.fromkeys(("coverage", "precision", "live_per_object"), np.nan)
+            unknown = dict.fromkeys(("coverage", "precision", "live_per_object"), np.nan)
+            return scores | unknown, troubles
         truth = video.truth.at(every)
-        position = to_pixels(encoding.particles.position, *self.dataset.size).cpu().numpy()
         tolerance = 0.06 * max(self.dataset.size)
-        return scores | {
+        found = {
             "coverage": coverage(position, alive, truth, tolerance),
             "precision": precision(position, alive, truth, tolerance),
             "live_per_object": live_per_object(alive, truth),
         }
+        return scores | found, troubles
 
 
 def boxes(particles: Particles, glimpse: int, size: tuple[int, int]) -> Tensor:

@@ -1,9 +1,10 @@
 import math
 
+import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from dlp.losses import centroid_offset, chamfer_kl, gaussian_kl, position_likelihood
+from dlp.losses import centroid_offset, chamfer_kl, gaussian_kl, not_shadow, position_likelihood
 
 
 def test_the_divergence_is_that_of_torch() -> None:
@@ -68,3 +69,21 @@ def test_the_likelihood_of_a_better_position_teaches_the_variance_alone() -> Non
     assert target.grad is None
     assert log_variance.grad is not None
     assert torch.allclose(log_variance.grad, torch.zeros(1, 1, 2), atol=1e-6)  # its optimum
+
+
+def test_a_shadow_is_the_ground_darker_and_a_thing_is_not() -> None:
+    ground = torch.tensor([0.6, 0.6, 0.5])
+    colours = {
+        "half shadow": 0.6 * ground,
+        "ground": ground,
+        "red": torch.tensor([0.8, 0.1, 0.1]),
+        "black": torch.zeros(3),
+        "brighter": 1.5 * ground,
+    }
+    rgb = torch.stack(list(colours.values()), -1)[None, None, :, None]  # (1, 1, 3, 1, 5)
+    weight = not_shadow(rgb, torch.ones(1, 1, 1, 5), ground[:, None, None].expand_as(rgb))[0, 0, 0]
+    found = dict(zip(colours, weight.tolist(), strict=True))
+    assert found["half shadow"] == found["ground"] == pytest.approx(0.02)
+    assert min(found["red"], found["black"], found["brighter"]) > 0.8
+    clear = not_shadow(rgb, torch.zeros(1, 1, 1, 5), ground[:, None, None].expand_as(rgb))
+    assert clear.max() == pytest.approx(0.02)  # what is not drawn is no thing

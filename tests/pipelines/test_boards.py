@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
-from pipelines.boards import Board
+from pipelines.boards import Board, fresh_board
 from tests.pipelines.discs import disc_video
 from tests.pipelines.test_panel import disc_panel
 
@@ -42,6 +42,27 @@ def test_scalars_images_and_films_come_back_as_they_were(tmp_path):
     assert picture(film).format == "GIF"
     assert len(list(ImageSequence.Iterator(picture(film)))) == 6
     assert picture(events.Images("panel")[0]).size[0] >= 8 * 128
+
+
+def test_words_come_back_as_they_were(tmp_path):
+    board = Board(tmp_path)
+    board.text("stage1/health", "no particle is live: lower --dlp.price", 7)
+    board.close()
+    (event,) = read(tmp_path).Tensors("stage1/health/text_summary")
+    assert event.step == 7
+    assert event.tensor_proto.string_val == [b"no particle is live: lower --dlp.price"]
+
+
+def test_a_fresh_board_shows_what_is_new_alone_and_leaves_the_folders_in_it(tmp_path):
+    for folder in (tmp_path, tmp_path / "inner"):
+        board = Board(folder)
+        board.scalars({"old": 1.0}, 0)
+        board.close()
+    board = fresh_board(tmp_path)
+    board.scalars({"new": 2.0}, 0)
+    board.close()
+    assert read(tmp_path).Tags()["scalars"] == ["new"]
+    assert read(tmp_path / "inner").Tags()["scalars"] == ["old"]
 
 
 def test_a_curve_is_an_image_and_scalars_over_the_horizon(tmp_path):
@@ -118,7 +139,7 @@ def test_neither_torchvision_nor_moviepy_is_needed(tmp_path):
 import sys
 sys.modules["torchvision"] = sys.modules["moviepy"] = None  # importing them raises
 import numpy as np, torch
-from pipelines.boards import Board
+from pipelines.boards import Board, fresh_board
 board = Board({str(tmp_path)!r})
 board.film("film", np.zeros((2, 8, 8, 3), np.uint8), 5, 0)
 board.projector(torch.zeros(4, 2), torch.zeros(4, 3, 4, 4), {{"a": [0] * 4, "b": [0] * 4}}, 0)

@@ -1,0 +1,135 @@
+"""The background particle: what lies outside the glimpses, and its picture (DLP, section 4.3)."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dlp.config import DLPConfig
+from dlp.paper.pointnet import PointNet
+from dlp.particles import Particles
+from dlp.prior import block
+
+CELL = 8
+"""Pixels of a cell of the coarsest feature map: frames are multiples of it."""
+
+
+def centres(count: int, like: Tensor) -> Tensor:
+    """The centres of `count` cells that fill [-1, 1]."""
+    return (torch.arange(count, device=like.device, dtype=like.dtype) + 0.5) * 2 / count - 1
+
+
+def outside(position: Tensor, glimpse: int, size: tuple[int, int]) -> Tensor:
+    """1 where no glimpse lies, [b, 1, h, w].
+
+    The squares are separable, so all are drawn by one matrix product, not by a canvas for each.
+
+    Args:
+        position: [b, k, 2] centres, (x, y) in [-1, 1].
+        glimpse: side in pixels.
+        size: (h, w).
+    """
+    h, w = size
+    columns = (centres(w, position) - position[..., :1]).abs() < glimpse / w  # (b, k, w)
+    rows = (centres(h, position) - position[..., 1:]).abs() < glimpse / h
+    covered = torch.einsum("bkh,bkw->bhw", rows.to(position.dtype), columns.to(position.dtype))
+    return (covered == 0).to(position.dtype)[:, None]
+
+
+def gaussian_maps(position: Tensor, weight: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
+    """sum_k weight_k exp(-|p - z_k|^2 / (2 sigma^2)) at each cell's centre p.
+
+    A sum, so that the order in which particles are listed does not matter.
+
+    Args:
+        position: [b, k, 2], (x, y) in [-1, 1].
+        weight: [b, k, c].
+        size: (h, w) cells.
+        sigma: in [-1, 1] coordinates.
+
+    Returns:
+        [b, c, h, w].
+    """
+    x, y = (
+        (-((centres(n, position) - position[..., i : i + 1]) ** 2) / (2 * sigma**2)).exp()
+        for i, n in enumerate(reversed(size))
+    )
+    return torch.einsum("bkc,bkh,bkw->bchw", weight, y, x)
+
+
+class BackgroundEncoder(nn.Module):
+    """The image outside the glimpses to the background particle's features."""
+
+    def __init__(self, config: DLPConfig, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.glimpse = config.glimpse
+        self.size = size
+        width = config.width
+        self.trunk = nn.Sequential(
+            block(4, width, 3, 2), block(width, width, 3, 2), block(width, width, 3, 2)
+        )
+        cells = (size[0] // CELL) * (size[1] // CELL)
+        self.head = nn.Linear(width * cells, 2 * config.features)
+
+    def forward(self, image: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance, [b, d] both; no gradient moves a glimpse to uncover a thing."""
+        mask = outside(position.detach(), self.glimpse, self.size)
+        features = self.trunk(torch.cat([(image - 0.5) * mask, mask], 1))
+        mean, log_variance = self.head(features.flatten(1)).chunk(2, -1)
+        return mean, log_variance
+
+
+class BackgroundDecoder(nn.Module):
+    """The background's features, with all particles as context, to a picture."""
+
+    def __init__(self, config: DLPConfig, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.sigma = config.sigma_prior
+        self.maps = config.paper.maps
+        self.cells = (size[0] // CELL, size[1] // CELL)
+        width, features = config.width, config.features
+        self.context = PointNet(features + 1, 2 * width, config.paper.neighbours)
+        seeds = 2 * width * self.cells[0] * self.cells[1]
+        self.linear = nn.Linear(features + self.context.outputs, seeds)
+        self.coarse = block(2 * width, 2 * width)
+        maps = 1 + features if self.maps else 0
+        self.fine = nn.Sequential(
+            block(2 * width + maps, 2 * width),
+            nn.Conv2d(2 * width, 4 * width, 1),
+            nn.PixelShuffle(2),
+            nn.SiLU(),
+            block(width, width),
+            nn.Conv2d(width, 3 * 4, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, background: Tensor, particles: Particles) -> Tensor:
+        """Draw it.
+
+        Args:
+            background: [b, d] features of the background particle.
+            particles: [b, k]; position, appearance and transparency are used.
+
+        Returns:
+            [b, 3, h, w] in [0, 1].
+        """
+        weight = particles.transparency[..., None]
+        # The background is one particle more, at the frame's centre and always in use.
+        nodes = torch.cat([particles.appearance, weight], -1)
+        own = F.pad(background, (0, 1), value=1.0)
+        context = self.context(
+            torch.cat([nodes, own[:, None]], 1),
+            F.pad(particles.position, (0, 0, 0, 1)),
+            F.pad(particles.transparency, (0, 1), value=1.0),
+        )
+        h, w = self.cells
+        seeds = self.linear(torch.cat([background, context], -1))
+        x = self.coarse(rearrange(seeds, "b (c h w) -> b c h w", h=h, w=w))
+        x = F.interpolate(x, scale_factor=2)
+        if self.maps:
+            there = torch.cat([weight, weight * particles.appearance], -1)
+            maps = gaussian_maps(particles.position, there, (2 * h, 2 * w), self.sigma)
+            x = torch.cat([x, maps], 1)
+        return self.fine(x).sigmoid()
