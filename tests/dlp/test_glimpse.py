@@ -166,18 +166,6 @@ def test_shifting_the_image_shifts_the_glimpse() -> None:
     assert torch.allclose(here, there, atol=1e-5)
 
 
-def test_the_nearer_patch_covers_the_farther() -> None:
-    position = torch.zeros(1, 2, 2)
-    rgb = torch.stack([torch.zeros(3, 8, 8), torch.ones(3, 8, 8)])[None]
-    alpha, scale = torch.ones(1, 2, 1, 8, 8) * 0.999, torch.ones(1, 2)
-    background = torch.full((1, 3, 16, 16), 0.5)
-    for depth, colour in (([4.0, -4.0], 0.0), ([-4.0, 4.0], 1.0)):
-        particles = Particles(position, position, position, scale, scale, torch.tensor([depth]))
-        image = composite(rgb, alpha, particles, background, scale, 1.5)[0]
-        assert (image[0, :, 6:10, 6:10] - colour).abs().max() < 0.01
-        assert (image[0, :, 0, 0] - 0.5).abs().max() < 1e-6
-
-
 def test_the_order_of_the_particles_does_not_matter() -> None:
     position, scale = scattered(3, k=5)
     rgb, alpha, depth = torch.rand(2, 5, 3, 8, 8), torch.rand(2, 5, 1, 8, 8), torch.randn(2, 5)

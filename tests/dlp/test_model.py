@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from dlp.config import DLPConfig
+from dlp.decoder import composite
 from dlp.glimpse import inside_frame
 from dlp.model import DLP
+from dlp.particles import Particles
 
 SMALL = DLPConfig(particles=5, n_prior=8, width=8, features=3)
 
@@ -149,3 +151,29 @@ def test_training_looks_first_at_patches_that_differ_from_the_background() -> No
 
     assert chosen(50.0) == 1.0
     assert chosen(0.0) < 0.5
+
+
+@pytest.mark.parametrize("nearer", [0, 1])
+def test_of_two_particles_that_cross_the_nearer_keeps_its_colour(nearer: int) -> None:
+    """Made pairs with the order known: where they overlap one sees the nearer, elsewhere each."""
+    colours = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.2, 0.9]])
+    rgb = colours[None, :, :, None, None].expand(1, 2, 3, 16, 16)
+    depth = torch.tensor([[2.0, -2.0]]) * (1 if nearer == 0 else -1)
+    ones = torch.ones(1, 2)
+
+    def reach(apart: float) -> int:
+        """Pixels from the middle to just inside the outer edge of a patch."""
+        return int(32 * apart + 8) - 1
+
+    for apart in (0.0, 0.1, 0.2):  # of half the frame's side
+        position = torch.tensor([[[-apart, 0.0], [apart, 0.0]]])
+        particles = Particles(position, position, ones[..., None], ones, ones, depth)
+        image, _, _ = composite(
+            rgb, torch.ones(1, 2, 1, 16, 16), particles, torch.zeros(1, 3, 64, 64), ones, 1.0
+        )
+        middle = image[0, :, 31:33, 31:33].mean((1, 2))
+        assert (middle - colours[nearer]).abs().max() < 0.03
+        left, right = image[0, :, 32, 32 - reach(apart)], image[0, :, 32, 31 + reach(apart)]
+        if apart:  # a column that only one of them covers
+            assert (left - colours[0]).abs().max() < 0.03
+            assert (right - colours[1]).abs().max() < 0.03
