@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from pipelines.folders import make_folder
 from pipelines.progress import reporting
 
 SIZES, PARTICLES, BATCHES = (64, 128), (10, 15, 30, 60), (8, 32)
@@ -93,30 +94,14 @@ def bench(out: Path, seconds: float = 1.0, quick: bool = False) -> None:
         raise UserError(f"--seconds must be above 0, found {seconds:g}: give about 1")
     if quick:
         seconds = min(seconds, QUICK_SECONDS)
-    check_out(out)
+    make_folder(out)
+    hand_written(out / "README.md")  # a page that cannot be kept is told before, not after
     with reporting() as progress:
         results = measure(seconds, quick, progress)
 
     from pipelines.bench_page import write_results
 
     write_results(out, results)
-
-
-def check_out(out: Path) -> None:
-    """Find out before minutes of measuring whether their outcome can be written.
-
-    Raises:
-        UserError: it cannot.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--out: {out}: {error.strerror}: choose a folder that can be made"
-        ) from error
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise UserError(f"--out: {out}: not writable: choose another folder")
-    hand_written(out / "README.md")
 
 
 def hand_written(page: Path) -> tuple[str, str]:

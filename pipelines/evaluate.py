@@ -26,8 +26,9 @@ from pipelines.baselines import (
 )
 from pipelines.boards import Board, fresh_board
 from pipelines.film import compare
+from pipelines.folders import make_folder
 from pipelines.forecast import Forecast, join, observe, predict, reconstruct
-from pipelines.load import TrainedDLP, check_size, load_dlp, load_dynamics, open_data
+from pipelines.load import TrainedDLP, check_size, held_out, load_dlp, load_dynamics, open_data
 from pipelines.metrics import (
     coverage,
     jitter,
@@ -42,7 +43,6 @@ from pipelines.metrics import (
 )
 from pipelines.progress import reporting
 from pipelines.report import FIGURES, EvaluationResult, Scores, machine, mean, verdict, write_report
-from pipelines.rollout import make_folder
 
 FILMS = 6
 BOARD_FILMS = 2
@@ -122,14 +122,13 @@ def held_out_windows(dataset: Dataset, dlp: TrainedDLP, context: int, horizon: i
         UserError: a video is too short.
     """
     length, what = context + horizon, f"context {context} + horizon {horizon}"
+    videos = held_out(dataset, dlp)
     if not dataset.by_time:
-        own = dataset.fingerprint == dlp.fingerprint
-        videos = dataset.test if own or dataset.named else dataset.whole
         require_length(videos, length, what)
         return [part(video, range(length)) for video in videos]
-    require_length(dataset.test, length, what + " of the held-out part")
+    require_length(videos, length, what + " of the held-out part")
     windows = []
-    for video in dataset.test:
+    for video in videos:
         free = len(video) - length
         count = min(LONG_VIDEO_WINDOWS, free + 1)
         for start in np.unique(np.linspace(0, free, count).round().astype(int)):

@@ -15,15 +15,16 @@ import numpy as np
 import torch
 
 from data.disturb import NAMES, disturb
-from data.videos import Dataset, Truth, Video
+from data.videos import Truth, Video
 from dlp.build import ParticleModel
 from dlp.particles import LIVE, Particles, concatenate, to_pixels
 from dynamics.tracks import track
 from pipelines.boards import fresh_board
 from pipelines.encode import CHUNK, encode_frames
 from pipelines.film import write_whole
+from pipelines.folders import make_folder
 from pipelines.frames import FramePool, to_uint8
-from pipelines.load import TrainedDLP, check_size, load_dlp, open_data
+from pipelines.load import check_size, held_out, load_dlp, open_data
 from pipelines.metrics import coverage, live_per_object, moving_mask, precision, psnr, psnr_moving
 from pipelines.probes import (
     identity,
@@ -38,7 +39,6 @@ from pipelines.probes import (
 from pipelines.progress import reporting
 from pipelines.report_dlp import CLEAN, Judged, collect, head, page, scalars
 from pipelines.results import machine, mean
-from pipelines.rollout import make_folder
 
 TOLERANCE = 0.06  # of the longer side, as in training's own coverage
 LINKED = 512  # frames that are linked at once: memory grows with their square
@@ -86,12 +86,6 @@ def evaluate_dlp(data: str, run: Path, out: Path, limit: int = 0) -> dict[str, A
     board.close()
     print("\n".join([*head(result), f"the table is {out / 'stage1.md'}"]), file=sys.stderr)
     return result
-
-
-def held_out(dataset: Dataset, dlp: TrainedDLP) -> tuple[Video, ...]:
-    """What the run was not trained on: all of another source, unless it names its own tests."""
-    own = dataset.fingerprint == dlp.fingerprint
-    return dataset.test if own or dataset.named or dataset.by_time else dataset.whole
 
 
 @dataclass(frozen=True)

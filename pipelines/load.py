@@ -106,6 +106,12 @@ def open_data(source: str, frames: FrameConfig) -> Dataset:
     return dataset
 
 
+def held_out(dataset: Dataset, dlp: TrainedDLP) -> tuple[Video, ...]:
+    """What the run was not trained on: all of another source, unless it names its own tests."""
+    own = dataset.fingerprint == dlp.fingerprint
+    return dataset.test if own or dataset.named or dataset.by_time else dataset.whole
+
+
 def check_size(dlp: TrainedDLP, videos: Sequence[Video], source: str) -> None:
     """Stop if a source's frames are not of the size that stage 1 was trained on.
 

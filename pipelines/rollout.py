@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import UserError
 from data.source import require_length
 from data.videos import Dataset, Video
 from data.write import write_mp4
 from pipelines.film import compare, write_whole
+from pipelines.folders import make_folder
 from pipelines.forecast import Forecast, join, observe, predict, reconstruct
 from pipelines.load import check_size, load_dlp, load_dynamics, open_data
 from pipelines.progress import reporting
@@ -81,17 +81,3 @@ def save_forecast(out: Path, name: str, future: Forecast, fps: float) -> None:
     )
     write_whole(out / f"{name}.npz", buffer.getvalue())
     write_mp4(out / f"{name}.mp4", future.frames, fps)
-
-
-def make_folder(out: Path) -> None:
-    """Make the folder that results go to.
-
-    Raises:
-        UserError: it cannot be made.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot make the output folder {out}: {error.strerror}: choose another --out"
-        ) from error

@@ -225,7 +225,7 @@ def test_an_unfit_folder_is_refused_before_anything_is_measured(
     file = tmp_path / "file"
     file.write_text("mine")
     for out in (file, file / "inside"):
-        assert f"--out: {out}: " in refused(capsys, "bench", "--out", out)
+        assert f"output folder {out}: " in refused(capsys, "bench", "--out", out)
     page = tmp_path / "README.md"
     for text in ("Mine.", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"):
         page.write_text(text)
