@@ -15,6 +15,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from data.errors import UserError
+from pipelines.allocator import keep_memory
 from pipelines.config import STAGE1, STAGE2, EngineConfig, plain, presets
 from pipelines.parsing import MINUTES, Command, parse
 from pipelines.signals import Interrupted
@@ -22,6 +23,7 @@ from pipelines.signals import Interrupted
 # OpenMP's threads spin while they wait, by default for so long that one other busy program makes
 # training ten times slower. Read when torch is imported, which is later than this line.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+keep_memory()
 
 
 def _source_and_run(parser: ArgumentParser) -> None:
