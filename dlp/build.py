@@ -13,6 +13,7 @@ from dlp.model import DLP, Encoding
 from dlp.paper.model import PaperDLP
 from dlp.paper.vgg import load_vgg
 from dlp.particles import Particles
+from dlp.uncertainty import Calibration
 
 
 class ParticleModel(Protocol):
@@ -31,8 +32,8 @@ class ParticleModel(Protocol):
         """Share of the training in which nothing is settled yet, in [0, 1]."""
 
     @property
-    def stretch(self) -> Tensor:
-        """[2], added to log sigma^2 of x and y outside of training: calibration."""
+    def calibration(self) -> Calibration:
+        """What makes log sigma^2 mean what it says, outside of training."""
 
     def encode(self, image: Tensor) -> Encoding:
         """The particles of frames [b, 3, h, w] in [0, 1]; the same ones each time."""

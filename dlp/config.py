@@ -43,6 +43,8 @@ class DLPConfig:
     """Cost of one covered pixel, in squared error: masks keep to their objects."""
     opaque: float = 0.02
     """Weight of a (1 - a) over the pixels of the masks: what covers, covers whole."""
+    front: float = 0.001
+    """Cost of one pixel of background that lies before the particles, in squared error."""
     refine: float = 0.1
     """Weight of the first look's likelihood of where the second ends: its variance is learned."""
     curiosity: float = 4.0
@@ -72,6 +74,7 @@ class DLPConfig:
             (self.centre >= 0, "centre", "0 or more"),
             (self.area >= 0, "area", "0 or more"),
             (self.opaque >= 0, "opaque", "0 or more"),
+            (self.front >= 0, "front", "0 or more"),
             (self.refine >= 0, "refine", "0 or more"),
             (self.curiosity >= 0, "curiosity", "0 or more"),
             (self.glimpses >= 0, "glimpses", "0 or more"),

@@ -13,6 +13,12 @@ from dlp.glimpse import accumulate, splat, window_side
 from dlp.particles import Particles
 from dlp.prior import block
 
+FRONT = -4.0
+"""Logit that a pixel's background begins with, to lie before the particles."""
+QUICK = 10.0
+"""Logits a unit of its parameter: few pictures have something pass behind a pixel, so that its few
+steps must be long."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -117,13 +123,25 @@ class ObjectDecoder(nn.Module):
         self.max_scale = config.max_scale
         self.patch = PatchDecoder(config)
         self.background = nn.Parameter(torch.full((3, *size), 0.5))
+        self.front = nn.Parameter(torch.zeros(1, *size))
 
-    def forward(self, particles: Particles, alpha_noise: float = 0.0) -> Scene:
+    def cover(self) -> Tensor:
+        """How much of each pixel belongs to what stands before all particles, [1, h, w].
+
+        A lamp post or a tree that things pass behind is part of the background image; this says
+        where the background lies in front.
+        """
+        return (FRONT + QUICK * self.front).sigmoid()
+
+    def forward(
+        self, particles: Particles, alpha_noise: float = 0.0, cover: Tensor | None = None
+    ) -> Scene:
         """Decode.
 
         Args:
             particles: with one leading axis, b.
             alpha_noise: standard deviation of noise on the alpha logits (warm-up).
+            cover: in place of `cover()`.
         """
         logits = self.patch(particles.appearance)
         alpha_logits = logits[:, :, 3:]
@@ -135,4 +153,6 @@ class ObjectDecoder(nn.Module):
         image, foreground, mask = composite(
             patches[:, :, :3], alpha, particles, background, particles.scale, self.max_scale
         )
-        return Scene(image, foreground, mask, patches)
+        clear = 1 - (self.cover() if cover is None else cover)
+        image = background + clear * (image - background)
+        return Scene(image, clear * foreground, clear * mask, patches)

@@ -23,6 +23,7 @@ from dlp.losses import (
 from dlp.particles import LIVE, Particles
 from dlp.prior import PatchPrior, Proposals
 from dlp.suppress import suppress
+from dlp.uncertainty import Calibration
 
 DEPTH_BOUND = 4.0
 CONTRAST = 3.0
@@ -55,10 +56,8 @@ class DLP(nn.Module):
         config: the settings.
         size: (h, w) of the frames, multiples of the patch.
 
-    `stretch` [2] is added to log sigma^2 of x and y outside of training: calibration.
+    Outside of training `calibration` makes the positions' log sigma^2 mean what it says.
     """
-
-    stretch: Tensor
 
     def __init__(self, config: DLPConfig, size: tuple[int, int]) -> None:
         super().__init__()
@@ -72,7 +71,7 @@ class DLP(nn.Module):
         self.prior = PatchPrior(config)
         self.encoder = GlimpseEncoder(config)
         self.decoder = ObjectDecoder(config, size)
-        self.register_buffer("stretch", torch.zeros(2))
+        self.calibration = Calibration(config.glimpse, size)
 
     def encode(self, image: Tensor, explore: float = 0.0) -> Encoding:
         """The posterior particles of a batch of frames.
@@ -106,12 +105,14 @@ class DLP(nn.Module):
         reach = config.glimpse / 4 * (look.scale[:, :, None] + look.scale[:, None]) / 2
         particles = Particles(
             position=look.position,
-            log_variance=look.log_variance if self.training else look.log_variance + self.stretch,
+            log_variance=look.log_variance,
             appearance=look.appearance,
             transparency=suppress(alive, look.position, reach.detach(), side),
             scale=look.scale,
-            depth=DEPTH_BOUND * torch.tanh(look.depth / DEPTH_BOUND),
+            depth=DEPTH_BOUND * torch.tanh(look.depth),
         )
+        if not self.training:
+            particles = replace(particles, log_variance=self.calibration(particles))
         return Encoding(particles, look.appearance_log_variance, proposals, first)
 
     def decode(self, particles: Particles) -> Scene:
@@ -142,7 +143,11 @@ class DLP(nn.Module):
             appearance=mean.appearance
             + (log_appearance / 2).exp() * torch.randn_like(mean.appearance),
         )
-        scene = self.decoder(sample, alpha_noise=0.5 * opening)
+        # Patches that have not learned yet would have the background hide them.
+        cover = self.decoder.cover()
+        scene = self.decoder(
+            sample, alpha_noise=0.5 * opening, cover=cover.detach() if opening else cover
+        )
         alive = mean.transparency
         reconstruction = ((scene.image - image) ** 2).sum((1, 2, 3)).mean()
         prior_log_variance = mean.log_variance.new_full((1, 1, 2), config.sigma_prior).log() * 2
@@ -171,6 +176,7 @@ class DLP(nn.Module):
         pixels = alive * mean.scale**2
         covered = (pixels * mask.sum((-1, -2))).sum(1).mean()
         translucent = (pixels * (mask * (1 - mask)).sum((-1, -2))).sum(1).mean()
+        front = cover.sum()
         first = encoding.first
         assert first is not None
         refine = position_likelihood(first.position, first.log_variance, mean.position)
@@ -180,7 +186,7 @@ class DLP(nn.Module):
             + config.beta_kl * (positions + config.kl_balance * appearance)
             + phase * config.price * live
             + config.centre * centre
-            + phase * (config.area * covered + config.opaque * translucent)
+            + phase * (config.area * covered + config.opaque * translucent + config.front * front)
             + config.refine * refine
             + presence
             + opening * config.glimpses * glimpses
@@ -195,6 +201,7 @@ class DLP(nn.Module):
             "centre": centre,
             "covered": covered,
             "translucent": translucent,
+            "front": front,
             "presence": presence,
             "refine": refine,
             "sigma": (mean.log_variance / 2).exp().mean(),

@@ -1,4 +1,4 @@
-"""How far a predicted standard deviation must be stretched to mean what it says."""
+"""Fit what makes a predicted standard deviation mean what it says."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from data.videos import Video
 from dlp.build import ParticleModel
 from dlp.particles import LIVE, to_pixels
+from dlp.uncertainty import clues
 from pipelines.encode import encode_frames
 from pipelines.frames import FramePool
 from pipelines.probes import nearest, shift_frames
@@ -25,38 +25,61 @@ ONE_SIGMA = 0.6827
 """Share of a Gaussian that lies within one standard deviation."""
 FEWEST = 20
 """Particles below which nothing is changed."""
+ENOUGH = 200
+"""Particles below which sigma is stretched alone, and its clues are not weighed."""
+SMALLEST = 0.02
+"""Pixels: errors below this are all the same small."""
+RIDGE = 0.05
+"""Of the number of particles: how firmly the weights of the standardised clues are held at 0."""
 
 
-def stretch(model: ParticleModel, videos: Sequence[Video]) -> Tensor:
-    """What to add to log sigma^2 so that 68 % of the particles lie within one sigma of the truth.
+def calibrate(model: ParticleModel, videos: Sequence[Video]) -> None:
+    """Set `model.calibration` so that sigma follows the error, 68 % of them within one sigma.
 
-    The truth is the visible mask's centroid. Where it is not known, the same object in the picture
+    The logarithm of the squared error is fitted by the clues, linearly, and then stretched. The
+    truth is the visible mask's centroid. Where it is not known, the same object in the picture
     shifted by whole pixels stands for it: half the squared difference is then one estimate's own.
 
     Args:
-        model: in eval mode, its own stretch at 0.
+        model: in eval mode.
         videos: of one source, held out.
-
-    Returns:
-        [2], x and y; zeros where there are too few particles to tell.
     """
-    ratios = [_ratios(model, video, FRAMES // len(videos)) for video in videos]
-    ratio = np.concatenate(ratios) if ratios else np.zeros((0, 2))
-    if len(ratio) < FEWEST:
-        return torch.zeros(2)
-    factor = np.quantile(ratio, ONE_SIGMA, axis=0)
-    return torch.from_numpy(2 * np.log(np.maximum(factor, 1e-3))).float()
+    model.calibration.reset()
+    found = [_errors(model, video, FRAMES // len(videos)) for video in videos]
+    if sum(len(miss) for _, miss in found) < FEWEST:
+        return
+    every = np.concatenate([one for one, _ in found]).astype(np.float64)  # (m, 2, clues)
+    miss = np.concatenate([one for _, one in found])  # (m, 2), units
+    side = np.array(model.size[::-1])
+    for axis in range(2):
+        weight = model.calibration.weight[axis].double().numpy(force=True)
+        if len(miss) >= ENOUGH:
+            weight = _weights(every[:, axis], miss[:, axis], SMALLEST * 2 / side[axis])
+        sigma = np.exp(every[:, axis] @ weight / 2)
+        stretch = np.quantile(np.abs(miss[:, axis]) / sigma, ONE_SIGMA)
+        model.calibration.weight[axis] = torch.from_numpy(weight)
+        model.calibration.bias[axis] = 2 * float(np.log(max(stretch, 1e-12)))
 
 
-def _ratios(model: ParticleModel, video: Video, frames: int) -> np.ndarray:
-    """Absolute error over sigma of each live particle, per coordinate: [m, 2]."""
+def _weights(every: np.ndarray, miss: np.ndarray, smallest: float) -> np.ndarray:
+    """Ridge regression of log(miss^2) [m] on the clues [m, c]: [c]; what never varies gets 0."""
+    target = np.log(miss**2 + smallest**2)
+    spread = every.std(0)
+    scaled = (every - every.mean(0)) / np.maximum(spread, 1e-9)
+    square = scaled.T @ scaled + RIDGE * len(miss) * np.eye(len(spread))
+    weight = np.linalg.solve(square, scaled.T @ (target - target.mean()))
+    return np.where(spread > 1e-6, weight / np.maximum(spread, 1e-9), 0.0)
+
+
+def _errors(model: ParticleModel, video: Video, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each live particle's clues [m, 2, c] and error [m, 2], in [-1, 1] units, where known."""
     height, width = model.size
     times = FramePool([video]).spread(max(frames, 1))
     picture = np.ascontiguousarray(video.frames[times])
     particles = encode_frames(model, picture)
     position = to_pixels(particles.position, height, width).numpy()
     live = particles.transparency.numpy() > LIVE
-    sigma = np.exp(particles.log_variance.numpy() / 2) * np.array([width, height]) / 2
+    told = clues(particles, model.config.glimpse, model.size).numpy()
     if video.truth is not None:
         truth = video.truth.at(times)
         target, usable, share = truth.position, truth.visible, 1.0
@@ -66,5 +89,5 @@ def _ratios(model: ParticleModel, video: Video, frames: int) -> np.ndarray:
         usable, share = again.transparency.numpy() > LIVE, np.sqrt(0.5)
     index, _ = nearest(position, target, usable, TOLERANCE * max(model.size))
     frame, slot = np.nonzero(live & (index >= 0))
-    miss = np.abs(position[frame, slot] - target[frame, index[frame, slot]])
-    return share * miss / sigma[frame, slot]
+    miss = position[frame, slot] - target[frame, index[frame, slot]]
+    return told[frame, slot], share * miss * 2 / np.array([width, height])

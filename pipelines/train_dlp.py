@@ -22,7 +22,7 @@ from dlp.glimpse import crop
 from dlp.losses import Loss
 from dlp.particles import LIVE, Particles, to_pixels
 from pipelines.boards import Board
-from pipelines.calibrate import stretch
+from pipelines.calibrate import calibrate
 from pipelines.checkpoint import logged_again_from, refuse_again
 from pipelines.config import EngineConfig, plain
 from pipelines.engine import Finished, train
@@ -108,8 +108,7 @@ class DLPStage:
     def evaluate(self, step: int) -> dict[str, float]:
         """Reconstruction and, with true tracks, what the particles found, in validation videos."""
         held_out = self.dataset.val[:VALIDATION_VIDEOS]
-        self.model.stretch.zero_()
-        self.model.stretch.copy_(stretch(self.model, held_out))
+        calibrate(self.model, held_out)
         judged = [self._judge(video) for video in held_out]
         rows = [scores for scores, _ in judged]
         check([troubles for _, troubles in judged], self.said, self.board, step)

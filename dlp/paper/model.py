@@ -18,6 +18,7 @@ from dlp.paper.posterior import AppearanceEncoder, PositionEncoder
 from dlp.paper.prior import PatchPrior
 from dlp.paper.vgg import VGGDistance
 from dlp.particles import LIVE, Particles
+from dlp.uncertainty import Calibration
 
 ALPHA_NOISE = 0.5
 """Standard deviation of the noise on the alpha logits while masks are to open."""
@@ -54,7 +55,6 @@ class PaperDLP(nn.Module):
         perceptual: the VGG distance, needed for the loss with `rec: vgg` only.
     """
 
-    stretch: Tensor
     median: Tensor
     background_mean: Tensor
 
@@ -77,7 +77,7 @@ class PaperDLP(nn.Module):
         self.background_encoder = BackgroundEncoder(config, size)
         self.background_decoder = BackgroundDecoder(config, size)
         self.perceptual = perceptual
-        self.register_buffer("stretch", torch.zeros(2))
+        self.calibration = Calibration(config.glimpse, size)
         self.register_buffer("median", torch.full((3, *size), 0.5))
         self.register_buffer("background_mean", torch.zeros(config.features))
 
@@ -88,12 +88,14 @@ class PaperDLP(nn.Module):
         transparency, appearance, log_appearance = self.appearance(image, position)
         particles = Particles(
             position=mean,
-            log_variance=log_variance if self.training else log_variance + self.stretch,
+            log_variance=log_variance,
             appearance=appearance,
             transparency=transparency,
             scale=torch.ones_like(transparency),
             depth=torch.zeros_like(transparency),
         )
+        if not self.training:
+            particles = replace(particles, log_variance=self.calibration(particles))
         encoding = Encoding(particles, log_appearance, self.prior(image))
         return Posterior(encoding, position, *self.background_encoder(image, position))
 

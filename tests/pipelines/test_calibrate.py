@@ -1,6 +1,6 @@
 """A made encoder with known errors, whose predicted deviation is off by known factors."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,21 +8,27 @@ import torch
 from torch import Tensor
 
 from data.videos import Truth, Video
+from dlp.config import DLPConfig
 from dlp.model import Encoding
 from dlp.particles import Particles, from_pixels
 from dlp.prior import Proposals
-from pipelines.calibrate import stretch
+from dlp.uncertainty import Calibration
+from pipelines.calibrate import calibrate
+from pipelines.frames import to_tensor
 
 SIZE, FRAMES = 64, 300
 PREDICTED = 0.5  # px, by the made encoder
 NOISE = torch.tensor([2.0, 0.25])  # px, what it truly is
 
 
-@dataclass
 class Guess:
-    """Finds the one red pixel of a frame, with noise."""
+    """Finds the one red pixel of a frame, with noise, on the left `worse` times as much."""
 
-    size: tuple[int, int] = (SIZE, SIZE)
+    def __init__(self, worse: float = 1.0) -> None:
+        self.size = (SIZE, SIZE)
+        self.config = DLPConfig(particles=1)
+        self.calibration = Calibration(self.config.glimpse, self.size)
+        self.worse = worse
 
     def background_image(self) -> Tensor:
         return torch.zeros(3, SIZE, SIZE)
@@ -30,12 +36,16 @@ class Guess:
     def encode(self, image: Tensor) -> Encoding:
         flat = image[:, 0].flatten(1).argmax(1)
         place = torch.stack([flat % SIZE, flat // SIZE], -1)[:, None].float()
-        noise = NOISE * torch.randn_like(place)
-        position = from_pixels(place + noise.clamp(-3, 3), SIZE, SIZE)
+        left = place[..., :1] < SIZE / 2
+        noise = NOISE * torch.randn_like(place).clamp(-3, 3) * torch.where(left, self.worse, 1.0)
+        position = from_pixels(place + noise, SIZE, SIZE)
         sigma = torch.full_like(position, PREDICTED * 2 / SIZE)
         ones = torch.ones(len(image), 1)
-        particles = Particles(position, 2 * sigma.log(), ones[..., None], ones, ones, ones)
-        return Encoding(particles, ones[..., None], Proposals(position, ones))
+        # The scale tells which half it is, and nothing else does.
+        scale = torch.where(left[..., 0], 1.2, 0.8)
+        particles = Particles(position, 2 * sigma.log(), ones[..., None], ones, scale, ones)
+        calibrated = replace(particles, log_variance=self.calibration(particles))
+        return Encoding(calibrated, ones[..., None], Proposals(position, ones))
 
 
 def clip(known: bool) -> Video:
@@ -48,14 +58,44 @@ def clip(known: bool) -> Video:
     return Video("one", frames, truth=truth)
 
 
+def sigmas(model: Guess, video: Video) -> tuple[Tensor, Tensor]:
+    """The calibrated deviations in pixels, [t, 2], and which lie in the left half."""
+    calibrate(model, [video])  # type: ignore[arg-type]
+    particles = model.encode(to_tensor(video.frames)).particles
+    return (particles.log_variance[:, 0] / 2).exp() * SIZE / 2, particles.scale[:, 0] > 1
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["truth", "shifted copy"])
-def test_the_stretch_makes_the_predicted_deviation_the_true_one(known: bool) -> None:
+def test_calibration_makes_the_predicted_deviation_the_true_one(known: bool) -> None:
     torch.manual_seed(0)
-    found = (stretch(Guess(), [clip(known)]) / 2).exp() * PREDICTED  # type: ignore[arg-type]
-    assert torch.allclose(found, NOISE, rtol=0.2)
+    found, _ = sigmas(Guess(), clip(known))
+    assert torch.allclose(found.mean(0), NOISE, rtol=0.2)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["truth", "shifted copy"])
+def test_calibration_tells_the_worse_half_from_the_better(known: bool) -> None:
+    torch.manual_seed(0)
+    found, left = sigmas(Guess(worse=0.3), clip(known))
+    assert torch.allclose(found[left].mean(0), 0.3 * NOISE, rtol=0.35)
+    assert torch.allclose(found[~left].mean(0), NOISE, rtol=0.35)
+
+
+def test_calibrating_twice_is_calibrating_once() -> None:
+    model = Guess()
+    torch.manual_seed(0)
+    calibrate(model, [clip(True)])  # type: ignore[arg-type]
+    once = model.calibration.weight.clone(), model.calibration.bias.clone()
+    torch.manual_seed(0)
+    calibrate(model, [clip(True)])  # type: ignore[arg-type]
+    assert torch.equal(once[0], model.calibration.weight)
+    assert torch.equal(once[1], model.calibration.bias)
 
 
 def test_too_few_particles_change_nothing() -> None:
     short = clip(True)
     few = Video("few", short.frames[:5], truth=short.truth and short.truth.at(slice(0, 5)))
-    assert torch.equal(stretch(Guess(), [few]), torch.zeros(2))  # type: ignore[arg-type]
+    model = Guess()
+    calibrate(model, [few])  # type: ignore[arg-type]
+    fresh = Calibration(model.config.glimpse, model.size)
+    assert torch.equal(model.calibration.weight, fresh.weight)
+    assert torch.equal(model.calibration.bias, fresh.bias)
