@@ -1,7 +1,8 @@
 """The full-canvas formulation that the fast paths must equal and are measured against.
 
 Public implementations crop and paste so: a whole canvas for each particle, most of it masked
-out, at O(K H W) time and memory for a K * patch^2 job. Only tests and benchmarks use it.
+out, at O(K H W) time and memory for a K * patch^2 job. Only tests, benchmarks and measurements of
+single masks use it.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from pipelines.metrics import coverage, live_per_object, moving_mask, precision,
 from pipelines.probes import (
     identity,
     move_by_hand,
+    nearer_on_top,
     object_errors,
     owners,
     shift_errors,
@@ -150,6 +151,8 @@ def judge(model: ParticleModel, video: Video, rng: np.random.Generator) -> Judge
     figures |= linked(model, seen.particles, truth, tolerance)
     live = seen.transparency > LIVE
     owner = owners(seen.position, live, truth, tolerance)  # (t, k)
+    if truth.mask is not None:
+        figures["nearer_on_top"] = nearer_on_top(model, seen.particles, owner, truth.mask)
     frame, slot = np.nonzero(owner >= 0)
     side = np.array(model.size[::-1])
     sigma = np.exp(seen.particles.log_variance.numpy() / 2) * side / 2

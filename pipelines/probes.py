@@ -15,6 +15,8 @@ from data.videos import Truth
 from dlp.build import ParticleModel
 from dlp.glimpse import crop
 from dlp.particles import LIVE, Particles, from_pixels, to_pixels
+from dlp.reference import paste
+from pipelines.encode import CHUNK
 from pipelines.metrics import psnr_moving
 
 WINDOW = 5
@@ -209,6 +211,41 @@ def calibration(sigma: np.ndarray, miss: np.ndarray) -> dict[str, float]:
         "within_1_sigma": float((np.abs(miss) <= sigma).mean()),
         "within_2_sigma": float((np.abs(miss) <= 2 * sigma).mean()),
     }
+
+
+@torch.no_grad()
+def nearer_on_top(
+    model: ParticleModel, particles: Particles, owner: np.ndarray, mask: np.ndarray
+) -> float:
+    """Where the particles of several objects cover a pixel: how often the right one is drawn.
+
+    A pixel counts if its true object's particle covers it, and so does another object's, both with
+    an alpha above `SOLID`. Drawn most is the particle with the largest alpha exp(depth).
+
+    Args:
+        particles: of t frames, [t, k, ...].
+        owner: [t, k] from `owners`.
+        mask: [t, h, w] true labels, i + 1 for object i.
+
+    Returns:
+        The share of these pixels; NaN where there are none.
+    """
+    hits = total = 0
+    for start in range(0, len(owner), CHUNK):
+        some = particles[start : start + CHUNK]
+        patches = model.decode(some).patches[:, :, 3:]
+        alpha = patches * some.transparency[..., None, None, None]
+        alpha = paste(alpha, some.position, some.scale, model.size)[:, :, 0]  # (t, k, h, w)
+        drawn = (alpha * some.depth.exp()[..., None, None]).argmax(1).numpy()  # (t, h, w)
+        label = mask[start : start + CHUNK].astype(int) - 1
+        whose = owner[start : start + CHUNK, :, None, None]
+        covers = (alpha.numpy() > SOLID) & (whose >= 0)
+        own = whose == label[:, None]
+        contested = (covers & own).any(1) & (covers & ~own).any(1) & (label >= 0)
+        on_top = np.take_along_axis(owner[start : start + CHUNK], drawn.reshape(len(drawn), -1), 1)
+        hits += int((contested & (on_top.reshape(drawn.shape) == label)).sum())
+        total += int(contested.sum())
+    return hits / total if total else float("nan")
 
 
 @dataclass(frozen=True)

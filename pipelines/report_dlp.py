@@ -50,6 +50,9 @@ ROWS = {
         "share of the linked particles that are on the same object in the next frame; 1 is best"),
     "identity_unbroken": Row("identity, breaks counted", 3,
         "the same, where a track that is not seen in the next frame is a miss, too"),
+    "nearer_on_top": Row("nearer on top", 3,
+        "where the particles of several objects cover a pixel: how often the one is drawn that is "
+        "there in truth; 1 is best"),
     "shift_error": Row("shift error, px", 3,
         "how far particles are from where a shift of the picture by 1 to 4 whole pixels should "
         "take them, away from the border; 0 is best"),

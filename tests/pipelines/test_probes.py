@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -225,3 +227,28 @@ def test_a_decoder_that_leaves_the_object_behind_is_found_out():
 def test_nothing_is_moved_where_nothing_can_be():
     assert probes.move_by_hand(painter(), scattered([[30, 30]], [0.1])) is None
     assert probes.move_by_hand(painter(), scattered([[2, 2]], [1.0])) is None
+
+
+def overlapping() -> tuple[Particles, np.ndarray, np.ndarray]:
+    """Two patches of 16 px that share columns 32 to 39; owners and true labels."""
+    particles = scattered([[31.5, 31.5], [39.5, 31.5], [31.5, 31.5]], [1.0, 1.0, 0.1])
+    mask = np.zeros((1, 64, 64), np.uint8)
+    mask[:, 24:40, 32:48] = 2
+    mask[:, 24:40, 24:40] = 1
+    return particles, np.array([[0, 1, -1]]), mask
+
+
+@pytest.mark.parametrize(("depth", "share"), [([2.0, 0, 0], 1.0), ([0, 2.0, 0], 0.0)])
+def test_the_nearer_of_two_is_on_top_or_is_not(depth: list[float], share: float):
+    particles, owner, mask = overlapping()
+    placed = replace(particles, depth=torch.tensor([depth]))
+    assert probes.nearer_on_top(painter(), placed, owner, mask) == share
+
+
+def test_without_overlap_nobody_is_on_top():
+    particles, owner, mask = overlapping()
+    assert np.isnan(probes.nearer_on_top(painter(), particles, np.full((1, 3), -1), mask))
+    apart = replace(
+        particles, position=from_pixels(torch.tensor([[[12.0, 12], [50, 50], [30, 30]]]), *SIZE)
+    )
+    assert np.isnan(probes.nearer_on_top(painter(), apart, owner, mask))
