@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,119 +21,164 @@ class LinkConfig:
     """The gate's growth with the track's speed, pixels a pixel per frame."""
     gate_missed: float = 0.5
     """The gate's growth with each frame that the track was not seen, pixels."""
+    gate_unsure: float = 2.0
+    """The gate's growth with the particle's own standard deviation, pixels a pixel."""
     appearance: float = 1.0
-    """Weight of one standard deviation of appearance against one pixel."""
+    """Weight of one standard deviation of appearance and scale against one pixel."""
+    faint: float = 1.0
+    """What a particle of no transparency at all costs more than one in full use, pixels."""
     memory: int = 10
     """Frames that an unseen track is kept for, coasting."""
     inertia: float = 0.5
     """Share of the old velocity in the new one."""
 
 
-class _Track:
-    """One identity while it lives."""
+class Track:
+    """One identity while it lives.
 
-    def __init__(self, identity: int, position: np.ndarray, appearance: np.ndarray) -> None:
+    Attributes:
+        path: its positions since birth, [2] each, pixels; where it was not seen, the expected ones.
+        seen: for each of these, whether it was.
+        last: (frame, slot) of its last sighting.
+        age: sightings.
+        missed: frames since the last one.
+    """
+
+    def __init__(
+        self, identity: int, position: np.ndarray, looks: np.ndarray, last: tuple[int, int]
+    ) -> None:
         self.identity = identity
-        self.position = position
+        self.path = [position]
+        self.seen = [True]
+        self.last = last
         self.velocity = np.zeros(2, position.dtype)
-        self.appearance = appearance
+        self.looks = looks
         self.age = 1
         self.missed = 0
 
-    def expected(self) -> np.ndarray:
-        """Where a constant velocity takes it next."""
-        return self.position + self.velocity
-
-    def see(self, position: np.ndarray, appearance: np.ndarray, inertia: float) -> None:
+    def see(
+        self, position: np.ndarray, looks: np.ndarray, last: tuple[int, int], inertia: float
+    ) -> None:
         """Take a particle as one's own."""
-        moved = (position - self.position) / (self.missed + 1 if self.age == 1 else 1)
+        moved = (position - self.path[-1]) / (self.missed + 1 if self.age == 1 else 1)
         if self.missed and self.age > 1:
             # Its position coasted meanwhile: what is off belongs to all the unseen frames.
-            moved = self.velocity + (position - self.expected()) / (self.missed + 1)
+            moved = self.velocity + (position - self.path[-1] - self.velocity) / (self.missed + 1)
         keep = inertia if self.age > 1 else 0.0
         self.velocity = keep * self.velocity + (1 - keep) * moved
-        self.position = position
-        self.appearance = 0.7 * self.appearance + 0.3 * appearance
+        self.path.append(position)
+        self.seen.append(True)
+        self.last = last
+        self.looks = 0.7 * self.looks + 0.3 * looks
         self.age += 1
         self.missed = 0
 
-    def coast(self) -> None:
+    def coast(self, expected: np.ndarray) -> None:
         """Go on unseen."""
-        self.position = self.expected()
+        self.path.append(expected)
+        self.seen.append(False)
         self.missed += 1
+
+
+Motion = Callable[[Sequence[Track]], np.ndarray]
+"""Where each of n tracks is expected in the next frame: [n, 2], pixels."""
+
+
+def constant_velocity(tracks: Sequence[Track]) -> np.ndarray:
+    """The motion that is guessed before there is a model of it."""
+    return np.stack([track.path[-1] + track.velocity for track in tracks])
 
 
 def link(
     position: np.ndarray,
-    appearance: np.ndarray,
+    looks: np.ndarray,
     transparency: np.ndarray,
     side: float,
     config: LinkConfig | None = None,
+    sigma: np.ndarray | None = None,
+    motion: Motion = constant_velocity,
 ) -> np.ndarray:
     """Give each live particle of a video the identity of its object.
 
-    Each track expects its particle where constant velocity takes it; particles and tracks are
-    matched by optimal assignment over position and appearance, gated; what no track claims is
-    born, and a track that finds nothing coasts until its memory ends.
+    Each track expects its particle where `motion` takes it; particles and tracks are matched by
+    optimal assignment over position, looks and transparency, gated; what no track claims is born,
+    and a track that finds nothing goes on as expected until its memory ends.
 
     Args:
         position: [t, k, 2], (x, y) in pixels.
-        appearance: [t, k, d], standardised: one is a usual difference.
+        looks: [t, k, d] appearance and scale, standardised: one is a usual difference.
         transparency: [t, k] in [0, 1].
         side: the frame's longer side, pixels.
         config: how.
+        sigma: [t, k] standard deviation of the positions, pixels; None: they are exact.
+        motion: where tracks are expected.
 
     Returns:
         [t, k] int64 identities, counted from 0 in the order of birth; -1 for unused particles.
     """
     config = config or LinkConfig()
     unit = side / 64
+    unsure = np.zeros_like(transparency) if sigma is None else sigma
+    # What a match costs beyond where it is, and how much further off it may be.
+    dearer = config.faint * unit * (1 - transparency)
+    wider = config.gate_unsure * unsure
     identities = np.full(transparency.shape, -1, np.int64)
-    tracks: list[_Track] = []
+    tracks: list[Track] = []
     born = 0
     for t in range(len(position)):
         found = np.flatnonzero(transparency[t] > LIVE)
-        pairs = _associate(tracks, position[t, found], appearance[t, found], unit, config)
+        expected = motion(tracks) if tracks else np.zeros((0, 2))
+        pairs = _associate(
+            tracks,
+            expected,
+            position[t, found],
+            looks[t, found],
+            dearer[t, found],
+            wider[t, found],
+            unit,
+            config,
+        )
         seen = set()
         for row, column in pairs:
-            tracks[row].see(
-                position[t, found[column]], appearance[t, found[column]], config.inertia
-            )
-            identities[t, found[column]] = tracks[row].identity
+            slot = int(found[column])
+            tracks[row].see(position[t, slot], looks[t, slot], (t, slot), config.inertia)
+            identities[t, slot] = tracks[row].identity
             seen.add(row)
         for row, track in enumerate(tracks):
             if row not in seen:
-                track.coast()
+                track.coast(expected[row])
         # What was seen but once and lost at once was no object.
         tracks = [k for k in tracks if k.missed <= (config.memory if k.age > 1 else 1)]
-        for index in found:
-            if identities[t, index] < 0:
-                tracks.append(_Track(born, position[t, index], appearance[t, index]))
-                identities[t, index] = born
+        for slot in map(int, found):
+            if identities[t, slot] < 0:
+                tracks.append(Track(born, position[t, slot], looks[t, slot], (t, slot)))
+                identities[t, slot] = born
                 born += 1
     return identities
 
 
 def _associate(
-    tracks: list[_Track],
+    tracks: Sequence[Track],
+    expected: np.ndarray,
     position: np.ndarray,
-    appearance: np.ndarray,
+    looks: np.ndarray,
+    dearer: np.ndarray,
+    wider: np.ndarray,
     unit: float,
     config: LinkConfig,
 ) -> list[tuple[int, int]]:
-    """Optimal gated assignment of particles [n, ...] to tracks: pairs (track, particle)."""
+    """Optimal gated assignment of particles [m, ...] to tracks [n, ...]: (track, particle)."""
     if not tracks or not len(position):
         return []
-    expected = np.stack([track.expected() for track in tracks])
     speed = np.linalg.norm(np.stack([track.velocity for track in tracks]), axis=-1)
     missed = np.array([track.missed for track in tracks])
     young = np.array([track.age == 1 for track in tracks])  # its velocity is not known yet
-    distance = np.linalg.norm(expected[:, None] - position[None], axis=-1)
-    unlike = np.stack([track.appearance for track in tracks])[:, None] - appearance[None]
+    distance = np.linalg.norm(expected[:, None] - position[None], axis=-1)  # (n, m)
+    unlike = np.stack([track.looks for track in tracks])[:, None] - looks[None]
     unlike = np.sqrt((unlike**2).mean(-1)) * unit
     gate = config.gate * unit + config.gate_speed * speed + config.gate_missed * missed * unit
     gate = gate + young * config.gate * unit * 0.5
-    far = distance > gate[:, None]
-    cost = np.where(far, 1e6, distance + config.appearance * unlike)
+    far = distance > gate[:, None] + wider
+    cost = np.where(far, 1e6, distance + config.appearance * unlike + dearer)
     rows, columns = linear_sum_assignment(cost)
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if not far[r, c]]

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from dlp.particles import LIVE, Particles, to_pixels
-from dynamics.identity import LinkConfig, link
+from dynamics.identity import LinkConfig, Motion, constant_velocity, link
 from dynamics.state import State
 
 LOGIT = 6.0
 """Bound of a transparency's logit."""
 STRIDE = 5
 """Sightings over which a track's velocity is taken, to carry it on beyond its ends."""
+FLAT = 1e-3
+"""Looks that vary less than this tell nobody from anybody."""
 LEAVING = 6
 """Frames within which a track that is carried on must cross the border to count as gone."""
 
@@ -62,23 +64,37 @@ def decode_code(position: Tensor, code: Tensor) -> Particles:
     )
 
 
-def track(particles: Particles, size: tuple[int, int], config: LinkConfig | None = None) -> Tracks:
+def track(
+    particles: Particles,
+    size: tuple[int, int],
+    config: LinkConfig | None = None,
+    motion: Motion = constant_velocity,
+) -> Tracks:
     """Link the particles of one video.
 
     Args:
         particles: [t, k, ...].
         size: (h, w) of the frames.
         config: how to link.
+        motion: where tracks are expected; see `dynamics.motion` for the model's own.
 
     Returns:
         Tracks with a row for each identity, in the order of birth.
     """
     pixels = to_pixels(particles.position, *size).numpy()
-    appearance = particles.appearance.numpy()
+    looks = torch.cat([particles.appearance, particles.scale.log()[..., None]], -1).numpy()
     live = particles.transparency.numpy() > LIVE
-    spread = appearance[live].std(0) + 1e-6 if live.any() else np.ones(appearance.shape[-1])
+    spread = looks[live].std(0) + 1e-6 if live.any() else np.ones(looks.shape[-1])
+    half = torch.tensor([size[1], size[0]]) / 2
+    sigma = ((particles.log_variance / 2).exp() * half).square().mean(-1).sqrt().numpy()
     identities = link(
-        pixels, appearance / spread, particles.transparency.numpy(), float(max(size)), config
+        pixels,
+        looks / np.maximum(spread, FLAT),
+        particles.transparency.numpy(),
+        float(max(size)),
+        config,
+        sigma,
+        motion,
     )
     t, n = len(identities), int(identities.max(initial=-1)) + 1
     code = encode_code(particles)
@@ -171,7 +187,7 @@ def context_state(tracks: Tracks, chosen: list[int], history: int, rows: int) ->
     seen = torch.zeros(1, history, rows)
     code = torch.zeros(1, rows, tracks.code.shape[-1])
     for slot, row in enumerate(chosen):
-        position[0, :, slot] = _last_frames(tracks.position[:, row], history)
+        position[0, :, slot] = last_frames(tracks.position[:, row], history)
         seen[0, -min(t, history) :, slot] = tracks.seen[-history:, row].float()
         recent = tracks.seen[-history:, row]
         if not recent.any():
@@ -181,7 +197,7 @@ def context_state(tracks: Tracks, chosen: list[int], history: int, rows: int) ->
     return State(position, seen, code, alive)
 
 
-def _last_frames(path: Tensor, history: int) -> Tensor:
+def last_frames(path: Tensor, history: int) -> Tensor:
     """The last `history` frames of a path [t, 2]; a shorter one is carried on backwards."""
     if len(path) >= history:
         return path[-history:]

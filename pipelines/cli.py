@@ -111,7 +111,7 @@ def _output(parser: ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=0, help="Take at most so many videos; 0: all.")
 
 
-def _evaluate_dlp_options(parser: ArgumentParser) -> None:
+def _evaluate_part_options(parser: ArgumentParser) -> None:
     _source_and_run(parser)
     _output(parser)
 
@@ -230,6 +230,12 @@ def _evaluate_dlp(given: Namespace) -> None:
     evaluate_dlp(given.data, Path(given.run), out=Path(given.out), limit=given.limit)
 
 
+def _evaluate_tracking(given: Namespace) -> None:
+    from pipelines.evaluate_tracking import evaluate_tracking
+
+    evaluate_tracking(given.data, Path(given.run), out=Path(given.out), limit=given.limit)
+
+
 def _make_data(given: Namespace) -> None:
     from data.make import make_data
     from pipelines.progress import reporting
@@ -267,7 +273,10 @@ COMMANDS = {
     ),
     "rollout": Command("forecast videos", _rollout_options, _rollout),
     "evaluate": Command("measure forecasts beside baselines", _forecast_options, _evaluate),
-    "evaluate-dlp": Command("measure stage 1 alone", _evaluate_dlp_options, _evaluate_dlp),
+    "evaluate-dlp": Command("measure stage 1 alone", _evaluate_part_options, _evaluate_dlp),
+    "evaluate-tracking": Command(
+        "measure identity alone", _evaluate_part_options, _evaluate_tracking
+    ),
     "make-data": Command("make a synthetic world's videos", _make_data_options, _make_data),
     "demo": Command("all of it, on a small synthetic set", _demo_options, _demo),
     "bench": Command("measure speed and memory of stage 1", _bench_options, _bench),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -230,12 +230,16 @@ def plot_curves(
     title: str,
     unit: str,
     bands: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    along: str = "forecast step",
+    at: Sequence[float] | None = None,
 ) -> np.ndarray:
     """Values against forecast step, one line a method, the first one emphasised.
 
     Args:
-        curves: name to [h] values at steps 1 to h; NaN leaves a gap.
+        curves: name to [h] values; NaN leaves a gap.
         bands: name to (low, high) [h] each, shaded.
+        along: what is on the other axis.
+        at: [h] places there; None: steps 1 to h.
 
     Returns:
         [height, width, 3] uint8.
@@ -247,12 +251,12 @@ def plot_curves(
     figure = Figure(figsize=(6.4, 3.8), dpi=110, layout="constrained")
     canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
     for index, (name, values) in enumerate(curves.items()):
-        colour, steps = f"C{index}", np.arange(1, len(values) + 1)
+        colour, steps = f"C{index}", np.arange(1, len(values) + 1) if at is None else np.array(at)
         style = "-" if index == 0 else "--"
         axes.plot(steps, values, style, color=colour, lw=2.4 if index == 0 else 1.4, label=name)
         if bands and name in bands:
             axes.fill_between(steps, *bands[name], color=colour, alpha=0.15, lw=0)
-    axes.set(title=title, xlabel="forecast step", ylabel=unit)
+    axes.set(title=title, xlabel=along, ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -12,9 +12,10 @@ from torch import Tensor
 from dlp.build import ParticleModel
 from dlp.particles import to_pixels
 from dynamics.model import GraphDynamics
+from dynamics.motion import LearnedMotion
 from dynamics.rollout import unroll
 from dynamics.state import State
-from dynamics.tracks import Tracks, choose_rows, context_state, decode_code, track
+from dynamics.tracks import Tracks, choose_rows, context_state, decode_code, encode_code, track
 from pipelines.encode import encode_frames
 from pipelines.frames import to_uint8
 
@@ -60,7 +61,9 @@ class Observed:
 def observe(dlp: ParticleModel, dynamics: GraphDynamics, context: np.ndarray) -> Observed:
     """Encode and link a context [c, h, w, 3] uint8; nothing else of the video is looked at."""
     k = dlp.config.particles
-    tracks = track(encode_frames(dlp, context), dlp.size)
+    particles = encode_frames(dlp, context)
+    motion = LearnedMotion(dynamics, encode_code(particles))
+    tracks = track(particles, dlp.size, motion=motion)
     rows = choose_rows(tracks, k)
     state = context_state(tracks, rows, dynamics.config.history, k)
     return Observed(tracks, rows, leave(state))

@@ -1,9 +1,11 @@
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamics.identity import link
+from dynamics.identity import LinkConfig, Track, link
 from dynamics.tracks import choose_rows, context_state, track
 from tests.dynamics.made import particles
 
@@ -64,6 +66,39 @@ def test_one_who_leaves_does_not_lend_its_identity_to_one_who_enters_elsewhere()
     identities = link(paths, np.zeros((20, 1, 2)), np.ones((20, 1)), 64)[:, 0]
     assert (identities[:5] == 0).all()
     assert (identities[5:] == 1).all()
+
+
+def test_of_two_at_hand_the_one_in_full_use_is_taken() -> None:
+    position = np.array([[(30.0, 30.0), (0, 0)], [(29.5, 30.0), (30.5, 30.0)]])
+    for faint in (0, 1):
+        alive = np.array([[1.0, 0.0], [1.0, 1.0]])
+        alive[1, faint] = 0.4
+        identities = link(position, np.zeros((2, 2, 2)), alive, 64)
+        assert identities[1, 1 - faint] == 0
+        assert identities[1, faint] == 1
+
+
+def test_an_unsure_particle_may_be_further_off() -> None:
+    position = np.array([[(10.0, 30.0)], [(12, 30)], [(14, 30)], [(26, 30)]])
+    looks, alive = np.zeros((4, 1, 2)), np.ones((4, 1))
+    sure = link(position, looks, alive, 64, sigma=np.full((4, 1), 0.1))[:, 0]
+    unsure = link(position, looks, alive, 64, sigma=np.full((4, 1), 3.0))[:, 0]
+    assert sure.tolist() == [0, 0, 0, 1]
+    assert unsure.tolist() == [0, 0, 0, 0]
+
+
+def test_a_better_guess_of_the_motion_holds_on_to_what_turns() -> None:
+    path = np.array([(10.0 + 5 * t, 30.0) for t in range(6)])
+    path = np.concatenate([path, path[::-1][1:]])[:, None]  # it bounces off at 35
+    looks, alive = np.zeros((11, 1, 2)), np.ones((11, 1))
+
+    def knows(tracks: Sequence[Track]) -> np.ndarray:
+        return np.stack([path[len(one.path), 0] for one in tracks])
+
+    config = LinkConfig(gate=2.0, gate_speed=0.0)
+    coasting = link(path, looks, alive, 64, config)[:, 0]
+    assert coasting[5] != coasting[-1]
+    assert (link(path, looks, alive, 64, config, motion=knows)[:, 0] == 0).sum() >= 9
 
 
 @settings(max_examples=40, deadline=None)
