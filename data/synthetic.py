@@ -1,4 +1,4 @@
-"""`synthetic:WORLD[,videos=N,frames=T,size=S,seed=K,physics=P,disturb=D]` as a source."""
+"""`synthetic:WORLD[,videos=N,frames=T,size=S,seed=K,objects=M,physics=P,disturb=D]` as a source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from data.layouts import Layout
 from data.videos import Video
 
 PREFIX = "synthetic:"
-OPTIONS = ("videos", "frames", "size", "seed")
+OPTIONS = ("videos", "frames", "size", "seed", "objects")
 
 
 def synthetic_layout(source: str, config: FrameConfig) -> Layout:
@@ -46,7 +46,7 @@ def synthetic_layout(source: str, config: FrameConfig) -> Layout:
 
 
 def parse(source: str, size: int = 0) -> tuple[str, dict[str, int], str, tuple[str, ...]]:
-    """The world's name; its videos, frames, size and seed; its physics; its disturbances.
+    """The world's name; its videos, frames, size, seed and objects; its physics; its disturbances.
 
     Args:
         size: the frames' side if the source does not give one; 0: the world's own.

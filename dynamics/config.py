@@ -10,8 +10,11 @@ from typing import Literal
 class DynamicsConfig:
     """Graph dynamics over linked particles (GNS, section 3; DLP, section 5)."""
 
-    conv: Literal["interaction", "gcn"] = "interaction"
-    """Message passing: `interaction` carries edge features; `gcn` is the paper's plain GCN."""
+    conv: Literal["interaction", "gcn", "gat", "gatv2", "transformer"] = "interaction"
+    """Message passing: `interaction` carries and changes edge features; transformer attends by
+    them and carries them; gat and gatv2 attend by them; `gcn`, the paper's, has none."""
+    target: Literal["acceleration", "displacement"] = "acceleration"
+    """What is predicted: the change of the velocity, or the velocity itself."""
     neighbours: int = 5
     """k of the k-NN particle graph, rebuilt at each step."""
     history: int = 8
@@ -28,11 +31,14 @@ class DynamicsConfig:
     """Whether a node sees its distance to the frame's four sides."""
 
     def __post_init__(self) -> None:
+        convs = ("interaction", "gcn", "gat", "gatv2", "transformer")
+        targets = ("acceleration", "displacement")
         rules = [
-            (self.conv in ("interaction", "gcn"), "conv", "interaction or gcn"),
+            (self.conv in convs, "conv", f"one of {', '.join(convs)}"),
+            (self.target in targets, "target", "acceleration or displacement"),
             (self.neighbours >= 1, "neighbours", "at least 1"),
             (self.history >= 2, "history", "at least 2"),
-            (self.hidden >= 8, "hidden", "at least 8"),
+            (self.hidden >= 8 and self.hidden % 4 == 0, "hidden", "a multiple of 4, at least 8"),
             (self.layers >= 1, "layers", "at least 1"),
             (self.horizon >= 1, "horizon", "at least 1"),
             (self.noise >= 0, "noise", "0 or more"),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GCNConv, MessagePassing
+from torch_geometric.nn import GATConv, GATv2Conv, GCNConv, MessagePassing, TransformerConv
+
+HEADS = 4
+"""Of attention; the width of a node divides by it."""
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -86,4 +92,39 @@ class GCNBlock(nn.Module):
         return x + self.node(torch.relu(self.conv(self.norm(x), edge_index))), edge_attr
 
 
-CONVS: dict[str, type[nn.Module]] = {"interaction": InteractionConv, "gcn": GCNBlock}
+class AttentionBlock(nn.Module):
+    """Residual attention over the neighbours, weighed by the edges' features.
+
+    x'_i = x_i + MLP(LN([x_i, conv_i])); edges stay as they are. A particle without neighbours hears
+    nothing.
+
+    Args:
+        conv: GATConv (Velickovic et al., 2018), GATv2Conv (Brody et al., 2022) or TransformerConv
+            (Shi et al., 2021), made for a width, with heads and edge features.
+        hidden: width of nodes and edges, a multiple of HEADS.
+
+    Shapes:
+        x [n, hidden], edge_index [2, e], edge_attr [e, hidden] (returned as it is) -> x, edge_attr.
+    """
+
+    def __init__(self, conv: Callable[..., nn.Module], hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden)
+        self.conv = conv(hidden, hidden // HEADS, heads=HEADS, edge_dim=hidden)
+        self.node = mlp(2 * hidden, hidden, hidden)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, Tensor]:
+        """One round."""
+        normed = self.norm(x)
+        heard = self.conv(normed, edge_index, edge_attr)
+        return x + self.node(torch.cat([normed, heard], -1)), edge_attr
+
+
+CONVS: dict[str, Callable[[int], nn.Module]] = {
+    "interaction": InteractionConv,
+    "gcn": GCNBlock,
+    "gat": partial(AttentionBlock, partial(GATConv, add_self_loops=False)),
+    "gatv2": partial(AttentionBlock, partial(GATv2Conv, add_self_loops=False)),
+    "transformer": partial(AttentionBlock, partial(TransformerConv, root_weight=False)),
+}
+"""A round of message passing of a given width, by the config's name."""

@@ -20,7 +20,8 @@ class GraphDynamics(nn.Module):
     """Predicts the deltas of position and code between a frame and the next.
 
     The position's target is a normalised acceleration: next = x + v + a, with v the mean
-    displacement of the history; the code's is a delta that starts at nothing.
+    displacement of the history's last two steps; or, `target: displacement`, next = x + d. The
+    code's is a delta that starts at nothing.
 
     Args:
         config: the settings.
@@ -95,8 +96,10 @@ class GraphDynamics(nn.Module):
         for layer in self.rounds:
             x, edges = layer(x, graph.edge_index, edges)
         out = x.new_zeros(*state.alive.shape, 2 + 2 * code.shape[-1])
-        out[state.alive] = self.head(self.norm(x))  # empty rows coast
-        acceleration, delta, gate = out.split([2, code.shape[-1], code.shape[-1]], -1)
-        position = where + (velocity + acceleration) * self.speed / self.side
+        out[state.alive] = self.head(self.norm(x))  # empty rows go on as before
+        change, delta, gate = out.split([2, code.shape[-1], code.shape[-1]], -1)
+        if config.target == "acceleration":
+            change = change + velocity
+        position = where + change * self.speed / self.side
         code = state.code + torch.sigmoid(gate - 3) * delta * self.code_std
         return position, code

@@ -66,7 +66,13 @@ class Judged:
 
 
 def evaluate(
-    data: str, run: Path, context: int, horizon: int, out: Path, limit: int = 0
+    data: str,
+    run: Path,
+    context: int,
+    horizon: int,
+    out: Path,
+    limit: int = 0,
+    particles: int = 0,
 ) -> EvaluationResult:
     """Write OUT/report.md, report.json, their plots and OUT/films.
 
@@ -77,11 +83,12 @@ def evaluate(
         context: frames that are seen.
         horizon: frames that are predicted.
         limit: at most so many videos or windows; 0: all.
+        particles: K, if there may be more things than in training; 0: as trained.
 
     Raises:
         UserError: the run, the source or the lengths are unfit.
     """
-    dlp = load_dlp(run)
+    dlp = load_dlp(run, particles)
     dynamics = load_dynamics(run, dlp)
     dataset = open_data(data, dlp.frames)
     check_size(dlp, dataset.whole, data)

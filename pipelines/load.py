@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,12 @@ class TrainedDLP:
     digest: str
 
 
-def load_dlp(run: Path) -> TrainedDLP:
+def load_dlp(run: Path, particles: int = 0) -> TrainedDLP:
     """The best stage 1 of a run.
+
+    Args:
+        particles: K from now on, if there may be more things than in training; 0: as trained. No
+            weight depends on it.
 
     Raises:
         UserError: there is none, or its files are damaged or not what they should be.
@@ -52,6 +56,11 @@ def load_dlp(run: Path) -> TrainedDLP:
     size = _size(config.get("size"), folder)
     frames = build(FrameConfig, config.get("frames"), f"{folder}/config.json: frames")
     settings = build(DLPConfig, config.get("dlp"), f"{folder}/config.json: dlp")
+    if particles:
+        if settings.model != "dlp":
+            raise UserError(f"{run}: the paper's own model has a fixed number of particles")
+        proposals = max(settings.n_prior, particles + settings.n_prior - settings.particles)
+        settings = replace(settings, particles=particles, n_prior=proposals)
     try:
         model = build_model(settings, size)
     except ValueError as error:

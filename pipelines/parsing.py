@@ -20,11 +20,13 @@ LEAST = {
     "context": 1,
     "horizon": 1,
     "limit": 0,
+    "particles": 0,
     "start": 0,
     "videos": 1,
     "frames": 1,
     "size": 8,
     "seed": 0,
+    "seeds": 1,
     "max_steps": 1,
 }
 

@@ -29,6 +29,7 @@ def rollout(
     out: Path,
     limit: int = 0,
     start: int = 0,
+    particles: int = 0,
 ) -> None:
     """Forecast every video of a source, in name order.
 
@@ -39,11 +40,12 @@ def rollout(
         context: frames that are seen, from `start` on.
         horizon: frames that are predicted.
         limit: at most so many videos; 0: all.
+        particles: K, if there may be more things than in training; 0: as trained.
 
     Raises:
         UserError: the run, the source or the lengths are unfit.
     """
-    dlp = load_dlp(run)
+    dlp = load_dlp(run, particles)
     dynamics = load_dynamics(run, dlp)
     dataset = open_data(data, dlp.frames)
     videos = select(dataset, data)[: limit or None]

@@ -22,6 +22,7 @@ from dynamics.config import DynamicsConfig
 from dynamics.losses import unrolled_loss
 from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
+from dynamics.state import State
 from dynamics.statistics import statistics
 from dynamics.tracks import Tracks
 from dynamics.windows import Window, gather, window_starts, with_noise
@@ -114,19 +115,15 @@ class DynamicsStage:
         window = self._gather(self.validation, self.held_out)
         states = list(unroll(self.model, window.state, self.horizon))
         predicted = torch.stack([state.position[:, -1] for state in states], 1)
-        scores, curves = {}, {}
-        now, before = window.state.position[:, -1:], window.state.position[:, -2:-1]
-        ahead = torch.arange(1, self.horizon + 1)[None, :, None, None]
         guesses = {
             "position_error": predicted,
-            "constant_velocity": now + ahead * (now - before),
-            "copy_last": now.expand_as(predicted),
+            "constant_velocity": coasting(window.state, self.horizon),
+            "copy_last": window.state.position[:, -1:].expand_as(predicted),
         }
-        count = window.mask.sum((0, 2)).clamp(min=1)
-        for name, guess in guesses.items():
-            off = ((guess - window.position) * self.model.side).norm(dim=-1)
-            curves[name] = ((off * window.mask).sum((0, 2)) / count).cpu().numpy()  # (u,)
-            scores[name] = float(curves[name].mean())
+        curves = {
+            name: errors_by_step(guess, window, self.model.side) for name, guess in guesses.items()
+        }
+        scores = {name: float(curve.mean()) for name, curve in curves.items()}
         if self.board is not None:
             self.board.curve("stage2/error against horizon", curves, step, unit="pixels")
             self._film(self.board, step)
@@ -149,6 +146,27 @@ class DynamicsStage:
         """Windows with as many rows as stage 1 has particles."""
         rows = self.dlp.model.config.particles
         return gather(tracks, starts, self.dynamics.history, self.horizon, rows)
+
+
+def coasting(state: State, horizon: int) -> torch.Tensor:
+    """Positions [b, horizon, n, 2] of particles that keep their last displacement."""
+    now, before = state.position[:, -1:], state.position[:, -2:-1]
+    ahead = torch.arange(1, horizon + 1, device=now.device)[None, :, None, None]
+    return now + ahead * (now - before)
+
+
+def errors_by_step(guess: torch.Tensor, window: Window, side: torch.Tensor) -> np.ndarray:
+    """Mean distance of positions [b, u, n, 2] from the window's targets where these were seen.
+
+    Args:
+        side: [2], pixels a unit of x and of y.
+
+    Returns:
+        [u] pixels.
+    """
+    off = ((guess - window.position) * side).norm(dim=-1)
+    count = window.mask.sum((0, 2)).clamp(min=1)
+    return ((off * window.mask).sum((0, 2)) / count).cpu().numpy()
 
 
 def train_dynamics(

@@ -16,7 +16,8 @@ from data.errors import UserError
 from data.videos import Video
 from data.worlds import billiards, clevrer, marbles, mujoco_physics, shapes, traffic
 
-World = Callable[[int, int, np.random.Generator], Video]
+World = Callable[..., Video]
+"""(frames, size, rng) to a video; one of COUNTED takes `count` too."""
 
 WORLDS: dict[str, World] = {
     "billiards": billiards.simulate,
@@ -32,6 +33,9 @@ PHYSICS: dict[str, dict[str, World]] = {
     "mujoco": {"clevrer": partial(clevrer.simulate, physics=mujoco_physics.move)},
 }
 
+# The worlds that take a number of objects, and the most they have room for.
+COUNTED = {"billiards": billiards.MOST}
+
 # What `synthetic:WORLD` stands for.
 DEFAULTS: dict[str, dict[str, int]] = {
     "billiards": {"videos": 300, "frames": 50, "size": 64},
@@ -42,7 +46,9 @@ DEFAULTS: dict[str, dict[str, int]] = {
 }
 
 
-def simulate(world: str, frames: int, size: int, seed: int, physics: str = "plain") -> Video:
+def simulate(
+    world: str, frames: int, size: int, seed: int, physics: str = "plain", objects: int = 0
+) -> Video:
     """One video of a world.
 
     Args:
@@ -51,6 +57,7 @@ def simulate(world: str, frames: int, size: int, seed: int, physics: str = "plai
         size: the frame's side in pixels, an even multiple of 8, at least 32.
         seed: 0 or more; the same (world, seed) gives the same motion at any size.
         physics: "plain", or for clevrer "mujoco": the same start, other motion.
+        objects: how many, in a world of COUNTED; 0: as many as it likes.
 
     Returns:
         A Video with Truth and masks.
@@ -59,13 +66,20 @@ def simulate(world: str, frames: int, size: int, seed: int, physics: str = "plai
         UserError: unknown world, or a size, number of frames or seed out of range, or a physics
             that the world does not know or that is not installed.
     """
-    check(world, 1, frames, size, seed, physics)
+    check(world, 1, frames, size, seed, physics, objects)
     rng = np.random.default_rng([zlib.crc32(world.encode()), seed])
-    return replace(PHYSICS[physics][world](frames, size, rng), name=f"{world}_{seed:05d}")
+    count = {"count": objects} if objects else {}
+    return replace(PHYSICS[physics][world](frames, size, rng, **count), name=f"{world}_{seed:05d}")
 
 
 def check(
-    world: str, videos: int, frames: int, size: int, seed: int, physics: str = "plain"
+    world: str,
+    videos: int,
+    frames: int,
+    size: int,
+    seed: int,
+    physics: str = "plain",
+    objects: int = 0,
 ) -> None:
     """Raise UserError unless a world can be made like this."""
     if world not in WORLDS:
@@ -75,6 +89,9 @@ def check(
             raise UserError(f"too small: {name} = {value}: give at least {least}")
     if size < 32 or size % 8:
         raise UserError(f"bad size: {size} pixels: give a multiple of 8, at least 32")
+    if objects and not 1 <= objects <= COUNTED.get(world, 0):
+        most = ", ".join(f"{name} up to {most}" for name, most in COUNTED.items())
+        raise UserError(f"bad number: objects = {objects}: world {world!r} takes none such: {most}")
     if physics not in PHYSICS:
         raise UserError(f"unknown physics: {physics!r}: choose one of {', '.join(PHYSICS)}")
     if world not in PHYSICS[physics]:
@@ -107,11 +124,12 @@ def generate_dataset(
     seed: int,
     progress: Callable[[str, float], None] | None = None,
     physics: str = "plain",
+    objects: int = 0,
 ) -> Iterator[tuple[str, Video]]:
     """Videos one after another, each with its split, train first.
 
     Args:
-        world, frames, size, physics: as for `simulate`.
+        world, frames, size, physics, objects: as for `simulate`.
         videos: how many, at least 3.
         seed: of the whole set; the seeds of its videos are its own.
         progress: called with a line of text and the share done, in [0, 1].
@@ -122,11 +140,11 @@ def generate_dataset(
     Raises:
         UserError: as `simulate`, or fewer than 3 videos.
     """
-    check(world, videos, frames, size, seed, physics)
+    check(world, videos, frames, size, seed, physics, objects)
     if videos < 3:
         raise UserError(f"too few videos: {videos}: give at least 3, one for each split")
     for index in range(videos):
-        video = simulate(world, frames, size, seed_of(seed, index), physics)
+        video = simulate(world, frames, size, seed_of(seed, index), physics, objects)
         yield split_of(index, videos), replace(video, name=f"{world}_{index:05d}")
         if progress is not None:
             progress(f"making {world} videos", (index + 1) / videos)

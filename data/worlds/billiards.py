@@ -10,6 +10,8 @@ from data.worlds.drawing import Layers, render, to_pixels
 RADIUS = 5.0 / 64  # of the frame's side, as everything below
 BORDER = 2.5 / 64
 SLOWEST, FASTEST = 1.15 / 64, 1.95 / 64  # a frame
+MOST = 18  # balls that find room
+TRIES = 2000  # to place them, before all are taken off the table again
 FELT = np.array([0.11, 0.42, 0.34])
 WOOD = np.array([0.42, 0.25, 0.14])
 COLOURS = np.array(
@@ -27,10 +29,13 @@ COLOURS = np.array(
 LIGHT = np.array([-0.42, -0.55, 0.72])
 
 
-def simulate(frames: int, size: int, rng: np.random.Generator) -> Video:
-    """3 to 6 balls for `frames` frames of `size` x `size` pixels."""
-    count = int(rng.integers(3, 7))
-    colours = COLOURS[rng.permutation(len(COLOURS))[:count]]
+def simulate(frames: int, size: int, rng: np.random.Generator, count: int = 0) -> Video:
+    """Balls for `frames` frames of `size` x `size` pixels: 3 to 6, or `count`, at most MOST.
+
+    With more balls than COLOURS, some are alike.
+    """
+    count = count or int(rng.integers(3, 7))
+    colours = COLOURS[rng.permutation(len(COLOURS))[np.arange(count) % len(COLOURS)]]
     position, _ = move(frames, *place(count, rng))
     return draw(position, colours, size)
 
@@ -38,10 +43,15 @@ def simulate(frames: int, size: int, rng: np.random.Generator) -> Video:
 def place(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Start positions and velocities [n, 2] of balls that do not touch, in unit coordinates."""
     low, high = BORDER + RADIUS, 1 - BORDER - RADIUS
-    position = rng.uniform(low, high, (count, 2))
-    while np.any(np.linalg.norm(position[:, None] - position, axis=-1)[~np.eye(count, dtype=bool)]
-                 < 2.1 * RADIUS):  # fmt: skip
-        position = rng.uniform(low, high, (count, 2))
+    position = np.empty((0, 2))
+    tries = 0
+    while len(position) < count:
+        new = rng.uniform(low, high, 2)
+        tries += 1
+        if np.all(np.linalg.norm(position - new, axis=1) >= 2.1 * RADIUS):
+            position = np.vstack([position, new])
+        elif tries > TRIES:  # no room is left: begin again
+            position, tries = np.empty((0, 2)), 0
     angle, speed = rng.uniform(0, 2 * np.pi, count), rng.uniform(SLOWEST, FASTEST, count)
     return position, speed[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
 

@@ -60,6 +60,8 @@ def test_mixed_sizes(tmp_path, cache):
         ("floats.npy", "float64, expected uint8"),
         ("synthetic:nowhere", "unknown world: .*billiards"),
         ("synthetic:billiards,size=x", "bad option 'size=x'"),
+        ("synthetic:billiards,objects=19", "objects = 19.*billiards up to 18"),
+        ("synthetic:traffic,objects=3", "objects = 3.*world 'traffic' takes none"),
         ("synthetic:billiards,balls=3", "bad option 'balls=3'.*videos, frames, size, seed"),
         ("synthetic:billiards,size=33", "size: 33"),
         ("synthetic:billiards,videos=0", "videos"),

@@ -141,6 +141,17 @@ def test_balls_keep_their_energy_and_neither_overlap_nor_leave() -> None:
         assert (np.abs(np.diff(velocity, axis=0)).max((1, 2)) > 0).sum() > 20  # they do collide
 
 
+@pytest.mark.parametrize("objects", [1, 12, 18])
+def test_as_many_balls_as_are_asked_for_find_room(objects: int) -> None:
+    video = simulate("billiards", 8, 64, 0, objects=objects)
+    place = truth_of(video).position
+    assert place.shape == (8, objects, 2)
+    gap = np.linalg.norm(place[:, :, None] - place[:, None], axis=-1) + 1e3 * np.eye(objects)
+    assert gap.min() > 1.9 * billiards.RADIUS * 64  # the visible centre is a label's, to the pixel
+    assert (place > 0).all()
+    assert (place < 63).all()
+
+
 def test_two_balls_that_meet_head_on_exchange_their_velocities() -> None:
     position = np.array([[0.3, 0.5], [0.7, 0.5]])
     velocity = np.array([[0.02, 0.0], [-0.01, 0.0]])

@@ -11,8 +11,8 @@ from dynamics.state import State
 from tests.dynamics.made import state
 
 CONFIG = DynamicsConfig(history=4, hidden=16, neighbours=3)
-Conv = Literal["interaction", "gcn"]
-CONVS: tuple[Conv, ...] = ("interaction", "gcn")
+Conv = Literal["interaction", "gcn", "gat", "gatv2", "transformer"]
+CONVS: tuple[Conv, ...] = ("interaction", "gcn", "gat", "gatv2", "transformer")
 
 
 def model(conv: Conv = "interaction") -> GraphDynamics:
@@ -69,6 +69,8 @@ def test_every_weight_gets_a_gradient_through_the_unroll(conv: Conv) -> None:
     last = list(unroll(dynamics, state(), 3))[-1]
     (last.position.square().sum() + last.code.square().sum()).backward()
     for name, weight in dynamics.named_parameters():
+        if name.endswith("lin_key.bias"):
+            continue  # the same added to all keys moves no attention
         assert weight.grad is not None, name
         assert weight.grad.abs().max() > 0, name
 
@@ -82,16 +84,25 @@ def test_a_new_model_coasts() -> None:
     assert (code - given.code).abs().max() < 0.01
 
 
-def test_no_particles_and_one_particle() -> None:
-    dynamics = model()
+def test_a_new_model_of_displacements_stands_still() -> None:
+    torch.manual_seed(0)
+    dynamics, given = GraphDynamics(replace(CONFIG, target="displacement"), 3, (32, 48)), state()
+    position, _ = dynamics(given)
+    assert (position - given.position[:, -1])[:, :-1].abs().max() * 24 < 0.1  # pixels
+
+
+@pytest.mark.parametrize("conv", CONVS)
+def test_no_particles_and_one_particle(conv: Conv) -> None:
+    dynamics = model(conv)
     for alive in ([False] * 5, [True] + [False] * 4):
         given = replace(state(b=1), alive=torch.tensor([alive]))
         for last in unroll(dynamics, given, 3):
             assert last.position.isfinite().all()
 
 
-def test_the_direction_of_a_neighbour_matters_to_interaction_alone() -> None:
-    """A plain GCN has a scalar weight on an edge: it cannot know where its neighbour is."""
+def test_the_direction_of_a_lone_neighbour_matters_where_messages_carry_it() -> None:
+    """A plain GCN has a scalar weight on an edge: it cannot know where its neighbour is. GAT and
+    GATv2 use edges to weigh neighbours alone, and with one neighbour there is nothing to weigh."""
     given = state(b=1, n=2)
     given = replace(given, alive=torch.ones(1, 2, dtype=torch.bool))
     for conv in CONVS:
@@ -109,4 +120,4 @@ def test_the_direction_of_a_neighbour_matters_to_interaction_alone() -> None:
             index = torch.tensor([[1, 0], [0, 1]])
             edges = [dynamics.edge(torch.tensor([[s, 0.0, 1, 0, 0]] * 2)) for s in (1.0, -1.0)]
             out = [layer(node, index, edge)[0] for edge in edges]
-        assert torch.allclose(out[0], out[1]) == (conv == "gcn")
+        assert torch.allclose(out[0], out[1]) == (conv in ("gcn", "gat", "gatv2"))

@@ -144,7 +144,8 @@ def test_train_dynamics_rollout_evaluate_demo_and_make_data_get_theirs(called: R
     lengths = ["--context", "4", "--horizon", "6", "--out", "o"]
     assert main(["evaluate", *SOURCE, *lengths]) == 0
     assert called.arguments == ("clips", Path("runs/x"))
-    assert called.options == {"context": 4, "horizon": 6, "out": Path("o"), "limit": 0}
+    expected = {"context": 4, "horizon": 6, "out": Path("o"), "limit": 0, "particles": 0}
+    assert called.options == expected
     assert main(["rollout", *SOURCE, *lengths, "--limit", "2", "--start", "3"]) == 0
     assert (called.options["limit"], called.options["start"]) == (2, 3)
     assert main(["demo"]) == 0

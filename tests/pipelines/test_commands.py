@@ -53,6 +53,17 @@ def test_rollout_writes_what_it_promises(tiny: Trained, tmp_path: Path) -> None:
         assert film == ("h264", "yuv420p", CONTEXT + HORIZON, rate)
 
 
+def test_a_run_forecasts_more_things_than_it_was_trained_on(tiny: Trained, tmp_path: Path) -> None:
+    crowd = f"synthetic:billiards,videos=3,frames=14,size={SIDE},objects=9"
+    where = ("--data", crowd, "--run", tiny.run, *LENGTHS, "--particles", 2 * PARTICLES)
+    particlecast("rollout", *where, "--out", tmp_path / "out")
+    found = [arrays(path) for path in sorted((tmp_path / "out").glob("*.npz"))]
+    assert len(found) == 1
+    assert found[0]["position"].shape == (HORIZON, 2 * PARTICLES, 2)
+    particlecast("evaluate", *where, "--out", tmp_path / "report")
+    assert (tmp_path / "report" / "report.md").is_file()
+
+
 def test_rollout_in_a_process_of_its_own_takes_the_first_videos_by_name(
     tiny: Trained, tmp_path: Path
 ) -> None:

@@ -1,0 +1,197 @@
+"""What each choice of stage 2 is worth: one trained anew for each, on the same particles.
+
+particlecast ablate --data SOURCE --run DIR --out OUT --max-steps 1500 --seeds 3
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from data.errors import UserError
+from dynamics.config import DynamicsConfig
+from dynamics.model import GraphDynamics
+from dynamics.rollout import unroll
+from dynamics.tracks import Tracks
+from dynamics.windows import gather, window_starts
+from pipelines.config import EngineConfig
+from pipelines.encode import encode_tracks
+from pipelines.engine import train
+from pipelines.film import write_whole
+from pipelines.folders import make_folder
+from pipelines.load import check_size, held_out, load_dlp, open_data
+from pipelines.lock import hold_run
+from pipelines.progress import reporting
+from pipelines.results import machine
+from pipelines.train_dynamics import DynamicsStage, coasting, errors_by_step
+
+STEPS = (1, 5, 10, 20)
+"""Forecast steps that are told."""
+WINDOWS = 512
+"""Of the held-out tracks, at most, spread evenly."""
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "as configured": {},
+    "conv gcn (the paper's)": {"conv": "gcn"},
+    "conv gat": {"conv": "gat"},
+    "conv gatv2": {"conv": "gatv2"},
+    "conv transformer": {"conv": "transformer"},
+    "k 1": {"neighbours": 1},
+    "k 3": {"neighbours": 3},
+    "k 8": {"neighbours": 8},
+    "history 3": {"history": 3},
+    "history 5": {"history": 5},
+    "no noise": {"noise": 0.0},
+    "noise 2": {"noise": 2.0},
+    "unroll 1": {"horizon": 1},
+    "unroll 5": {"horizon": 5},
+    "unroll 15": {"horizon": 15},
+    "displacement as the target": {"target": "displacement"},
+    "walls not known": {"walls": False},
+}
+"""A row of the table each: what differs from the configuration that was given."""
+
+
+def ablate(
+    data: str,
+    run: Path,
+    out: Path,
+    dynamics: DynamicsConfig,
+    stage2: EngineConfig,
+    max_steps: int,
+    seeds: int,
+    only: str = "",
+) -> dict[str, Any]:
+    """Write OUT/ablation.json and OUT/ablation.md; what was trained before is not trained again.
+
+    Errors are of the model's own rollout against the tracks of the held-out videos: the same
+    particle, in pixels.
+
+    Args:
+        data: what stage 1 of the run can see.
+        run: holds the stage 1.
+        out: holds the trained models too.
+        dynamics, stage2: what the rows differ from.
+        max_steps: of training, for each.
+        seeds: so many runs of each row, seeds 0 and on.
+        only: rows whose name holds this text; "": all.
+
+    Returns:
+        What ablation.json holds.
+
+    Raises:
+        UserError: the run, the source or the settings are unfit.
+    """
+    rows = {name: change for name, change in CHANGES.items() if only in name}
+    if not rows:
+        raise UserError(f"--only {only!r}: no such row: one of {', '.join(CHANGES)}")
+    dlp = load_dlp(run)
+    dataset = open_data(data, dlp.frames)
+    check_size(dlp, dataset.whole, data)
+    make_folder(out)
+    key = f"{dlp.digest}-{dataset.fingerprint}"
+    sets = {"train": dataset.train, "val": dataset.val, "test": held_out(dataset, dlp)}
+    with reporting() as progress:
+        tracks = {
+            name: encode_tracks(
+                dlp.model, videos, run / "particles" / f"{name}.safetensors", key, progress
+            )
+            for name, videos in sets.items()
+        }
+    table: dict[str, Any] = {}
+    for name, change in rows.items():
+        config, found, seconds = replace(dynamics, **change), [], []
+        for seed in range(seeds):
+            torch.manual_seed(seed)
+            stage = DynamicsStage(
+                dlp, tracks["train"], tracks["val"], config, stage2.batch, dataset.fingerprint
+            )
+            where = out / "models" / name.replace(" ", "-").replace("'", "") / str(seed)
+            started = time.monotonic()
+            with hold_run(where):
+                train(stage, where, stage2, max_steps, None, resume=True, seed=seed)
+            seconds.append(time.monotonic() - started)
+            found.append(
+                forecast_errors(stage.model.eval(), tracks["test"], dlp.model.config.particles)
+            )
+        curves = np.stack([model for model, _ in found])  # (seeds, u)
+        table[name] = {
+            "change": change,
+            "error": {str(s): curves[:, s - 1].tolist() for s in STEPS},
+            "constant_velocity": {str(s): float(found[0][1][s - 1]) for s in STEPS},
+            "seconds": seconds,
+        }
+        print(row_of(name, table[name]), file=sys.stderr, flush=True)
+    meta = {"data": data, "run": str(run), "steps": max_steps, "seeds": seeds, **machine()}
+    result = {"meta": meta, "rows": table}
+    write_whole(out / "ablation.json", json.dumps(result, indent=1).encode())
+    write_whole(out / "ablation.md", page(result).encode())
+    return result
+
+
+@torch.no_grad()
+def forecast_errors(
+    model: GraphDynamics, tracks: Sequence[Tracks], rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that the model, and its particles' constant velocity, are off at steps 1 to 20.
+
+    Raises:
+        UserError: no held-out video is long enough.
+    """
+    history, horizon = model.config.history, max(STEPS)
+    starts = window_starts(tracks, history, horizon)
+    if not len(starts):
+        raise UserError(
+            f"videos too short: forecasts of {horizon} steps after {history} frames are measured"
+        )
+    every = torch.linspace(0, len(starts) - 1, min(len(starts), WINDOWS)).long()
+    window = gather(tracks, starts[every], history, horizon, rows)
+    states = list(unroll(model, window.state, horizon))
+    predicted = torch.stack([state.position[:, -1] for state in states], 1)
+    guess = coasting(window.state, horizon)
+    return (
+        errors_by_step(predicted, window, model.side),
+        errors_by_step(guess, window, model.side),
+    )
+
+
+def row_of(name: str, row: Mapping[str, Any]) -> str:
+    """A line of the table: mean over seeds, and the spread from the least to the most."""
+    cells = []
+    for errors in row["error"].values():
+        spread = f" ({min(errors):.2f} to {max(errors):.2f})" if len(errors) > 1 else ""
+        cells.append(f"{np.mean(errors):.2f}{spread}")
+    return f"| {name} | {' | '.join(cells)} | {np.mean(row['seconds']):.0f} |"
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """The table as Markdown."""
+    first = next(iter(result["rows"].values()))
+    coast = " | ".join(f"{x:.2f}" for x in first["constant_velocity"].values())
+    meta = result["meta"]
+    lines = [
+        "# Ablation of stage 2",
+        "",
+        f"Each row changes one thing. {meta['steps']} steps of training, {meta['seeds']} seeds: "
+        "the mean, and from the least to the most. Error of the same particle against its track "
+        "in videos never trained on, pixels.",
+        "",
+        "| | " + " | ".join(f"step {s}" for s in STEPS) + " | seconds |",
+        "|---|" + "---:|" * (len(STEPS) + 1),
+        *(row_of(name, row) for name, row in result["rows"].items()),
+        f"| constant velocity of the particles | {coast} | |",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in meta.items()),
+        "",
+    ]
+    return "\n".join(lines)

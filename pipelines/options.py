@@ -1,0 +1,156 @@
+"""What each command takes, as options of its parser."""
+
+from __future__ import annotations
+
+from jsonargparse import ArgumentParser
+
+from pipelines.config import STAGE1, STAGE2, EngineConfig, plain, presets
+from pipelines.parsing import MINUTES
+
+
+def _source_and_run(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        type=str,
+        required=True,
+        help="SOURCE: a video, a folder of videos or of folders of frames, .npy, .npz, HDF5, "
+        "or synthetic:WORLD.",
+    )
+    parser.add_argument("--run", type=str, required=True, help="The run's folder.")
+
+
+def _training(parser: ArgumentParser, steps: bool) -> None:
+    _source_and_run(parser)
+    parser.add_argument(
+        "--preset",
+        type=str,
+        default="auto",
+        help=f"Settings to start from: auto (the synthetic world's own, else video), "
+        f"{', '.join(presets())}.",
+    )
+    parser.add_argument(
+        "--max-minutes",
+        type=float | None,
+        help=f"Minutes of training; {MINUTES:g} if no limit is given.",
+    )
+    if steps:
+        parser.add_argument("--max-steps", type=int | None, help="Steps of training.")
+    parser.add_argument(
+        "--resume", action="store_true", help="Go on from the run's last checkpoint."
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Decides every random choice.")
+
+
+def _stage1_groups(parser: ArgumentParser) -> None:
+    from data.frames import FrameConfig
+    from dlp.config import DLPConfig
+
+    parser.add_class_arguments(FrameConfig, "frames")
+    parser.add_class_arguments(DLPConfig, "dlp")
+    _engine_group(parser, "stage1", STAGE1)
+
+
+def _stage2_groups(parser: ArgumentParser) -> None:
+    from dynamics.config import DynamicsConfig
+
+    parser.add_class_arguments(DynamicsConfig, "dynamics")
+    _engine_group(parser, "stage2", STAGE2)
+
+
+def _engine_group(parser: ArgumentParser, name: str, start: EngineConfig) -> None:
+    """The engine's settings, with a stage's own defaults."""
+    parser.add_class_arguments(EngineConfig, name)
+    parser.set_defaults({f"{name}.{field}": value for field, value in plain(start).items()})
+
+
+def train(parser: ArgumentParser) -> None:
+    """The options of train."""
+    _training(parser, steps=False)
+    _stage1_groups(parser)
+    _stage2_groups(parser)
+
+
+def train_dlp(parser: ArgumentParser) -> None:
+    """The options of train-dlp."""
+    _training(parser, steps=True)
+    _stage1_groups(parser)
+
+
+def train_dynamics(parser: ArgumentParser) -> None:
+    """The options of train-dynamics."""
+    _training(parser, steps=True)
+    _stage2_groups(parser)
+
+
+def ablate(parser: ArgumentParser) -> None:
+    """The options of ablate."""
+    _source_and_run(parser)
+    parser.add_argument("--out", type=str, required=True, help="Folder for what is written.")
+    parser.add_argument("--max-steps", type=int, default=1500, help="Steps of training, of each.")
+    parser.add_argument("--seeds", type=int, default=3, help="Runs of each row.")
+    parser.add_argument("--only", type=str, default="", help="Rows whose name holds this text.")
+    _stage2_groups(parser)
+
+
+def forecast(parser: ArgumentParser) -> None:
+    """The options of evaluate, and of rollout among others."""
+    _source_and_run(parser)
+    parser.add_argument(
+        "--context", type=int, required=True, help="Frames that the forecast may see."
+    )
+    parser.add_argument("--horizon", type=int, required=True, help="Steps to forecast.")
+    parser.add_argument(
+        "--particles",
+        type=int,
+        default=0,
+        help="K, if there may be more things than in training; 0: as trained.",
+    )
+    _output(parser)
+
+
+def _output(parser: ArgumentParser) -> None:
+    parser.add_argument("--out", type=str, required=True, help="Folder for what is written.")
+    parser.add_argument("--limit", type=int, default=0, help="Take at most so many videos; 0: all.")
+
+
+def evaluate_part(parser: ArgumentParser) -> None:
+    """The options of evaluate-dlp and evaluate-tracking."""
+    _source_and_run(parser)
+    _output(parser)
+
+
+def rollout(parser: ArgumentParser) -> None:
+    """The options of rollout."""
+    forecast(parser)
+    parser.add_argument("--start", type=int, default=0, help="The context's first frame.")
+
+
+def make_data(parser: ArgumentParser) -> None:
+    """The options of make-data."""
+    parser.add_argument("world", type=str, help="traffic, clevrer, billiards, marbles or shapes.")
+    parser.add_argument("out", type=str, help="Folder for the videos and their tracks.")
+    parser.add_argument("--videos", type=int, default=10, help="Videos to make.")
+    parser.add_argument("--frames", type=int, default=60, help="Frames of each video.")
+    parser.add_argument("--size", type=int, default=128, help="Side of the frames in pixels.")
+    parser.add_argument("--seed", type=int, default=0, help="Decides every random choice.")
+    parser.add_argument(
+        "--physics",
+        type=str,
+        default="plain",
+        help="plain, or for clevrer mujoco (pip install 'particlecast[mujoco]').",
+    )
+
+
+def demo(parser: ArgumentParser) -> None:
+    """The options of demo."""
+    parser.add_argument("--run", type=str, default="runs/demo", help="The run's folder.")
+    parser.add_argument("--max-minutes", type=float, default=9.0, help="Minutes it may take.")
+
+
+def bench(parser: ArgumentParser) -> None:
+    """The options of bench."""
+    parser.add_argument("--out", type=str, default="benchmarks", help="Folder for the results.")
+    parser.add_argument("--seconds", type=float, default=1.0, help="For each measurement.")
+    parser.add_argument(
+        "--quick", action="store_true", help="One small configuration: does it work?"
+    )

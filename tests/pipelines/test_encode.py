@@ -1,0 +1,71 @@
+"""A set of videos is encoded in a stream: at no time are more than CHUNK of its frames at hand."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from data.videos import Video
+from dlp.particles import Particles
+from pipelines.encode import CHUNK, encode_frames, encode_tracks
+
+SIDE = 8
+
+
+class Counted:
+    """Frames that are made when they are asked for; counts the most that were asked for at once."""
+
+    most = 0
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, some: slice) -> np.ndarray:
+        count = len(range(self.length)[some])
+        Counted.most = max(Counted.most, count)
+        return np.full((count, SIDE, SIDE, 3), 50, np.uint8)
+
+
+class Made:
+    """One particle in the middle of each frame; counts frames."""
+
+    size = (SIDE, SIDE)
+    seen = 0
+
+    def background_image(self) -> torch.Tensor:
+        return torch.zeros(3, SIDE, SIDE)
+
+    def encode(self, image: torch.Tensor) -> Any:
+        self.seen += len(image)
+        one = torch.ones(len(image), 1)
+        middle = torch.zeros(len(image), 1, 2)
+        return SimpleNamespace(
+            particles=Particles(middle, middle - 9, one[..., None], one, one, one)
+        )
+
+
+def video(name: str, length: int) -> Video:
+    return Video(name, Counted(length))  # type: ignore[arg-type]
+
+
+def test_a_long_video_is_never_at_hand_as_a_whole():
+    Counted.most, model = 0, Made()
+    particles = encode_frames(model, video("long", 10 * CHUNK + 3).frames)  # type: ignore[arg-type]
+    assert particles.position.shape == (10 * CHUNK + 3, 1, 2)
+    assert Counted.most == CHUNK
+
+
+def test_videos_are_encoded_once_and_then_read(tmp_path: Path):
+    model, videos = Made(), [video(f"{i}", CHUNK + i) for i in range(4)]
+    first = encode_tracks(model, videos, tmp_path / "cache", "key")  # type: ignore[arg-type]
+    assert model.seen == 4 * CHUNK + 6
+    again = encode_tracks(model, videos, tmp_path / "cache", "key")  # type: ignore[arg-type]
+    assert model.seen == 4 * CHUNK + 6
+    assert all(torch.equal(a.position, b.position) for a, b in zip(first, again, strict=True))
+    encode_tracks(model, videos, tmp_path / "cache", "another key")  # type: ignore[arg-type]
+    assert model.seen == 2 * (4 * CHUNK + 6)
