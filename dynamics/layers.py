@@ -125,6 +125,6 @@ CONVS: dict[str, Callable[[int], nn.Module]] = {
     "gcn": GCNBlock,
     "gat": partial(AttentionBlock, partial(GATConv, add_self_loops=False)),
     "gatv2": partial(AttentionBlock, partial(GATv2Conv, add_self_loops=False)),
-    "transformer": partial(AttentionBlock, partial(TransformerConv, root_weight=False)),
+    "transformer": partial(AttentionBlock, TransformerConv),
 }
 """A round of message passing of a given width, by the config's name."""
