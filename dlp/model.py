@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
 
+from dlp.backdrop import backdrop
 from dlp.config import DLPConfig
 from dlp.decoder import ObjectDecoder, Scene
 from dlp.encoder import GlimpseEncoder, Look
@@ -73,6 +74,11 @@ class DLP(nn.Module):
         self.decoder = ObjectDecoder(config, size)
         self.calibration = Calibration(config.glimpse, size)
 
+    def see(self, image: Tensor) -> Tensor:
+        """What the networks look at, [b, 6, h, w]: frames, and what differs from the background."""
+        still = backdrop(self.decoder.background, image)
+        return torch.cat([image - 0.5, CONTRAST * (image - still)], 1)
+
     def encode(self, image: Tensor, explore: float = 0.0) -> Encoding:
         """The posterior particles of a batch of frames.
 
@@ -84,7 +90,7 @@ class DLP(nn.Module):
         config = self.config
         h, w = self.size
         side = image.new_tensor([w, h])
-        seen = torch.cat([image - 0.5, CONTRAST * (image - self.decoder.background.detach())], 1)
+        seen = self.see(image)
         found = self.prior(seen)
         score = suppress(found.presence.sigmoid(), found.position, config.glimpse / 3, side)
         rank = score.detach().clamp(1e-6, 1 - 1e-6).logit()
