@@ -39,7 +39,7 @@ HIDDEN = (2, 5, 10, 15, 20)
 CASES = 4
 """Made cases of each length in each video."""
 SPEEDS = (1, 2, 3, 4, 6, 8)
-"""Every so manieth frame is kept, so that all is so many times as fast."""
+"""One frame of so many is kept, so that all is so many times as fast."""
 CROWDS = (1, 2, 3, 4, 6)
 """So many videos' particles are laid over one another."""
 FEWEST_FRAMES = 5
