@@ -30,6 +30,12 @@ class DynamicsConfig:
     walls: bool = True
     """Whether a node sees its distance to the frame's four sides."""
 
+    chance: int = 8
+    """Random numbers that a node is given in a sampled future: half of them last all through it,
+    half are drawn at each step; 0: there is one future only."""
+    image: float = 0.0
+    """Weight of the squared error of predicted frames, through the decoder; 0: it is not used."""
+
     def __post_init__(self) -> None:
         convs = ("interaction", "gcn", "gat", "gatv2", "transformer")
         targets = ("acceleration", "displacement")
@@ -42,6 +48,8 @@ class DynamicsConfig:
             (self.layers >= 1, "layers", "at least 1"),
             (self.horizon >= 1, "horizon", "at least 1"),
             (self.noise >= 0, "noise", "0 or more"),
+            (self.chance >= 0 and self.chance % 2 == 0, "chance", "an even number, 0 or more"),
+            (self.image >= 0, "image", "0 or more"),
         ]
         for holds, name, rule in rules:
             if not holds:

@@ -44,21 +44,24 @@ def particle_graph(
         k: neighbours.
 
     Returns:
-        Batch of b graphs: x [m, f], pos [m, 2], edge_index [2, e] and edge_attr [e, 5]:
-        relative displacement, its length, relative velocity, of the source seen from the target.
+        Batch of b graphs: x [m, f], pos [m, 2], row [m] (which of the b * n rows each node is),
+        edge_index [2, e] and edge_attr [e, 5]: relative displacement, its length, relative
+        velocity, of the source seen from the target.
     """
+    row = alive.flatten().nonzero()[:, 0]
     number = alive.flatten().cumsum(0) - 1  # the node that each live particle becomes
     edges = number[knn_edges(position.detach(), alive, k)]
-    source, target = edges
-    pos, vel = position[alive], velocity[alive]
-    apart = pos[source] - pos[target]
-    length = (apart.square().sum(-1, keepdim=True) + 1e-8).sqrt()
+    # index_select, as its gradient is many times faster than that of a mask
+    moving = torch.cat([position, velocity], -1).flatten(0, 1).index_select(0, row)  # (m, 4)
+    apart = moving.index_select(0, edges[0]) - moving.index_select(0, edges[1])  # (e, 4)
+    length = (apart[:, :2].square().sum(-1, keepdim=True) + 1e-8).sqrt()
     sizes = alive.sum(1)
     return Batch(
-        x=node[alive],
-        pos=pos,
+        x=node.flatten(0, 1).index_select(0, row),
+        pos=moving[:, :2],
+        row=row,
         edge_index=edges,
-        edge_attr=torch.cat([apart, length, vel[source] - vel[target]], -1),
-        batch=torch.arange(len(alive), device=pos.device).repeat_interleave(sizes),
+        edge_attr=torch.cat([apart[:, :2], length, apart[:, 2:]], -1),
+        batch=torch.arange(len(alive), device=row.device).repeat_interleave(sizes),
         ptr=nn.functional.pad(sizes.cumsum(0), (1, 0)),
     )

@@ -6,6 +6,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from dynamics.births import Births
 from dynamics.config import DynamicsConfig
 from dynamics.graph import particle_graph
 from dynamics.layers import CONVS, mlp
@@ -47,6 +48,7 @@ class GraphDynamics(nn.Module):
         self.register_buffer("code_std", torch.ones(codes))
         hidden = config.hidden
         inputs = 3 * (config.history - 1) + 1 + codes + 2 + (4 if config.walls else 0)
+        inputs += config.chance
         self.node = mlp(inputs, hidden, hidden)
         self.edge = nn.Identity() if config.conv == "gcn" else mlp(5, hidden, hidden)
         self.rounds = nn.ModuleList(CONVS[config.conv](hidden) for _ in range(config.layers))
@@ -56,6 +58,7 @@ class GraphDynamics(nn.Module):
         assert isinstance(last, nn.Linear)
         nn.init.normal_(last.weight, std=0.01)
         nn.init.zeros_(last.bias)
+        self.births = Births(features)
 
     def fit_normalisation(self, found: Statistics) -> None:
         """Take the scales of inputs and targets from the training tracks."""
@@ -64,11 +67,13 @@ class GraphDynamics(nn.Module):
         self.code_mean.copy_(found.code_mean)
         self.code_std.copy_(found.code_std.clamp(min=1e-3))
 
-    def forward(self, state: State) -> tuple[Tensor, Tensor]:
+    def forward(self, state: State, chance: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """One step.
 
         Args:
             state: with h = config.history frames.
+            chance: [b, n, config.chance] standard normal, what makes this future differ from
+                others; none: the middle one, as with zeros.
 
         Returns:
             position [b, n, 2] and code [b, n, d + 3] of the next frame.
@@ -89,14 +94,16 @@ class GraphDynamics(nn.Module):
         if config.walls:
             low, high = (where + 1) * self.side, (1 - where) * self.side
             parts.append((torch.cat([low, high], -1) / near).clamp(-1, 2))
+        parts.append(where.new_zeros(*where.shape[:2], config.chance) if chance is None else chance)
         graph = particle_graph(
             torch.cat(parts, -1), pixels[:, -1] / near, velocity, state.alive, config.neighbours
         )
         x, edges = self.node(graph.x), self.edge(graph.edge_attr)
         for layer in self.rounds:
             x, edges = layer(x, graph.edge_index, edges)
-        out = x.new_zeros(*state.alive.shape, 2 + 2 * code.shape[-1])
-        out[state.alive] = self.head(self.norm(x))  # empty rows go on as before
+        out = x.new_zeros(state.alive.numel(), 2 + 2 * code.shape[-1])
+        out = out.index_copy(0, graph.row, self.head(self.norm(x)))  # empty rows go on as before
+        out = out.unflatten(0, state.alive.shape)
         change, delta, gate = out.split([2, code.shape[-1], code.shape[-1]], -1)
         if config.target == "acceleration":
             change = change + velocity

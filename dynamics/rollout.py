@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -27,13 +27,21 @@ def advance(state: State, position: Tensor, code: Tensor) -> State:
     )
 
 
-def unroll(model: GraphDynamics, state: State, horizon: int) -> Iterator[State]:
+def unroll(
+    model: GraphDynamics,
+    state: State,
+    horizon: int,
+    chance: Callable[[], Tensor] | None = None,
+) -> Iterator[State]:
     """Predict `horizon` frames one by one, the graph rebuilt at each.
+
+    Args:
+        chance: gives each step's [b, n, c] for sampled futures, see `Chance`; none: the middle one.
 
     Yields:
         The State whose last frame is the predicted one; memory does not grow with the horizon.
     """
     for _ in range(horizon):
-        position, code = model(state)
+        position, code = model(state, None if chance is None else chance())
         state = advance(state, position, code)
         yield state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
@@ -24,3 +24,7 @@ class State:
     seen: Tensor
     code: Tensor
     alive: Tensor
+
+    def sets(self, index: Tensor | slice) -> State:
+        """Some of the b sets, or a set several times."""
+        return State(*(getattr(self, field.name)[index] for field in fields(self)))

@@ -51,14 +51,18 @@ def encode_code(particles: Particles) -> Tensor:
     return torch.cat([particles.appearance, extra], -1)
 
 
-def decode_code(position: Tensor, code: Tensor) -> Particles:
-    """Positions [..., k, 2] and codes [..., k, d + 3] to particles without uncertainty."""
+def decode_code(position: Tensor, code: Tensor, alive: Tensor) -> Particles:
+    """Positions [..., k, 2] and codes [..., k, d + 3] to particles without uncertainty.
+
+    Args:
+        alive: [..., k] bool; the other rows become wholly transparent.
+    """
     appearance, extra = code[..., :-3], code[..., -3:]
     return Particles(
         position=position,
         log_variance=torch.full_like(position, -14.0),
         appearance=appearance,
-        transparency=extra[..., 2].sigmoid(),
+        transparency=extra[..., 2].sigmoid() * alive,
         scale=extra[..., 0].exp(),
         depth=extra[..., 1],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,26 +49,28 @@ def gather(
     """
     b, length = len(starts), history + horizon
     codes = tracks[0].code.shape[-1]
-    position = torch.zeros(b, length, rows, 2)
-    code = torch.zeros(b, length, rows, codes)
-    seen, left = torch.zeros(b, length, rows), torch.zeros(b, length, rows)
-    alive = torch.zeros(b, rows, dtype=torch.bool)
+    # In numpy: these are many small cuts, each several times faster than torch's.
+    position = np.zeros((b, length, rows, 2), np.float32)
+    code = np.zeros((b, length, rows, codes), np.float32)
+    seen, left = np.zeros((2, b, length, rows), np.float32)
+    alive = np.zeros((b, rows), bool)
     for i, (video, start) in enumerate(starts.tolist()):
-        part = slice(start, start + length)
-        present = tracks[video].seen[part]
-        usable = present[history - 2 : history].any(0).nonzero()[:, 0]
-        often = present[:history, usable].sum(0).argsort(descending=True, stable=True)
+        track, part = tracks[video], slice(start, start + length)
+        present = track.seen.numpy()[part]
+        usable = np.flatnonzero(present[history - 2 : history].any(0))
+        often = np.argsort(-present[:history, usable].sum(0), kind="stable")
         chosen = usable[often[:rows]]
         n = len(chosen)
-        position[i, :, :n] = tracks[video].position[part, chosen]
-        code[i, :, :n] = tracks[video].code[part, chosen]
-        seen[i, :, :n] = present[:, chosen].float()
-        left[i, :, :n] = tracks[video].left[part][:, chosen].float()
+        position[i, :, :n] = track.position.numpy()[part, chosen]
+        code[i, :, :n] = track.code.numpy()[part, chosen]
+        seen[i, :, :n] = present[:, chosen]
+        left[i, :, :n] = track.left.numpy()[part, chosen]
         alive[i, :n] = True
-    weight = seen[:, :history, :, None]  # the code is what the history's sightings agree on
-    mean = (code[:, :history] * weight).sum(1) / weight.sum(1).clamp(min=1)
-    state = State(position[:, :history], seen[:, :history], mean, alive)
-    return Window(state, *(x[:, history:] for x in (position, code, seen, left)))
+    where, what, sighted, gone = map(torch.from_numpy, (position, code, seen, left))
+    weight = sighted[:, :history, :, None]  # the code is what the history's sightings agree on
+    mean = (what[:, :history] * weight).sum(1) / weight.sum(1).clamp(min=1)
+    state = State(where[:, :history], sighted[:, :history], mean, torch.from_numpy(alive))
+    return Window(state, *(x[:, history:] for x in (where, what, sighted, gone)))
 
 
 def with_noise(state: State, pixels: Tensor, side: Tensor) -> State:

@@ -44,6 +44,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "conv gat": {"conv": "gat"},
     "conv gatv2": {"conv": "gatv2"},
     "conv transformer": {"conv": "transformer"},
+    "half as wide": {"hidden": 64},
+    "one round": {"layers": 1},
+    "three rounds": {"layers": 3},
     "k 1": {"neighbours": 1},
     "k 3": {"neighbours": 3},
     "k 8": {"neighbours": 8},
@@ -56,6 +59,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "unroll 15": {"horizon": 15},
     "displacement as the target": {"target": "displacement"},
     "walls not known": {"walls": False},
+    "one future only": {"chance": 0},
+    "image loss 0.02": {"image": 0.02},
 }
 """A row of the table each: what differs from the configuration that was given."""
 
@@ -82,7 +87,7 @@ def ablate(
         dynamics, stage2: what the rows differ from.
         max_steps: of training, for each.
         seeds: so many runs of each row, seeds 0 and on.
-        only: rows whose name holds this text; "": all.
+        only: rows whose name holds this text, or one of several with commas between; "": all.
 
     Returns:
         What ablation.json holds.
@@ -90,7 +95,8 @@ def ablate(
     Raises:
         UserError: the run, the source or the settings are unfit.
     """
-    rows = {name: change for name, change in CHANGES.items() if only in name}
+    texts = only.split(",")
+    rows = {n: change for n, change in CHANGES.items() if any(text in n for text in texts)}
     if not rows:
         raise UserError(f"--only {only!r}: no such row: one of {', '.join(CHANGES)}")
     dlp = load_dlp(run)
@@ -112,7 +118,13 @@ def ablate(
         for seed in range(seeds):
             torch.manual_seed(seed)
             stage = DynamicsStage(
-                dlp, tracks["train"], tracks["val"], config, stage2.batch, dataset.fingerprint
+                dlp,
+                dataset.train,
+                tracks["train"],
+                tracks["val"],
+                config,
+                stage2.batch,
+                dataset.fingerprint,
             )
             where = out / "models" / name.replace(" ", "-").replace("'", "") / str(seed)
             started = time.monotonic()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from PIL import Image
 
 from data.errors import UserError
 from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label
-from pipelines.forecast import Forecast, join
+from pipelines.forecast import Forecast
+from pipelines.moments import Moment, Trails, moments
 
 CONTEXT_COLOUR = (120, 150, 175)
 FORECAST_COLOUR = (255, 160, 40)
-_BORDER, _GAP = 3, 6
+_BORDER, _GAP, _DARK = 3, 6, 24
 
 
 def side_by_side(
@@ -26,78 +28,132 @@ def side_by_side(
     transparency: np.ndarray,
     *,
     context: int,
+    identity: np.ndarray | None = None,
     deviation: np.ndarray | None = None,
     panel_height: int = 256,
     tail: int = 12,
 ) -> np.ndarray:
-    """Truth | prediction | particles with their tracks, captioned, a frame a step.
-
-    Context frames have a grey-blue border and forecast frames an orange one. The particles
-    lie over the darkened prediction, so that nothing of the true future shows in them.
+    """Truth | prediction | particles with their tracks, a whole film of arrays.
 
     Args:
         truth: [t, h, w, 3] uint8, the context and then the true future.
         prediction: [t, h, w, 3] uint8, the reconstructed context and then the forecast; or the
             forecast alone, [t - context, h, w, 3], then the context frames stand in for theirs.
-        position: [t, k, 2] (x, y) in pixels; row k is one particle throughout.
+        position: [t, k, 2] (x, y) in pixels.
         transparency: [t, k] in [0, 1].
         context: how many of the t frames were seen.
+        identity: [t, k] int64, the particle in each row; None: row k is one particle throughout.
         deviation: [t, k, 2] in pixels, to draw uncertainty.
         panel_height: least height of a panel in the film; frames are enlarged by a whole factor.
         tail: steps that a track's tail is long.
 
     Returns:
-        [t, H, W, 3] uint8, H and W even, as H.264 needs.
+        [t, H, W, 3] uint8, the frames of `film_frames`.
 
     Raises:
         ValueError: lengths that do not fit together.
     """
-    steps, height, width = truth.shape[:3]
+    steps = len(truth)
     if len(prediction) == steps - context:
         prediction = np.concatenate([truth[:context], prediction])
-    lengths = {len(prediction), len(position), len(transparency), steps}
+    if identity is None:
+        identity = np.broadcast_to(np.arange(position.shape[1]), position.shape[:2])
+    lengths = {len(x) for x in (truth, prediction, position, transparency, identity)}
     if len(lengths) > 1:
         raise ValueError(f"side_by_side: lengths differ: {sorted(lengths)}; expected {steps} each")
-    factor = max(1, -(-panel_height // height))
-    radius = max(2.0, 0.03 * max(height, width))
-    films = []
-    for t in range(steps):
-        seen = t < context
-        particles = draw_particles(
-            dim(enlarge(prediction[t], factor)),
-            position[t],
-            transparency[t],
-            factor=factor,
-            deviation=None if deviation is None else deviation[t],
-            trail=position[max(0, t - tail) : t + 1],
-            radius=radius,
-        )
-        tag = f"context {t + 1}/{context}" if seen else f"forecast +{t + 1 - context}"
-        titles = ("truth", f"{'reconstruction' if seen else 'prediction'}   {tag}", "particles")
-        panels = (enlarge(truth[t], factor), enlarge(prediction[t], factor), particles)
-        colour = CONTEXT_COLOUR if seen else FORECAST_COLOUR
-        films.append(_row([_panel(p, c, colour) for p, c in zip(panels, titles, strict=True)]))
-    return np.stack(films)
+    nothing = [None] * steps
+    rows = zip(
+        prediction,
+        position,
+        transparency,
+        identity,
+        nothing if deviation is None else deviation,
+        strict=True,
+    )
+    return np.stack(list(_film(truth, (Moment(*row) for row in rows), context, panel_height, tail)))
 
 
 def compare(true: np.ndarray, seen: Forecast, future: Forecast) -> np.ndarray:
-    """The film truth | prediction | particles; where the truth has ended it stays dark.
+    """The whole film of `film_frames`, [c + t, H, W, 3] uint8, of a forecast in one piece."""
+    return np.stack(list(film_frames(true, seen, [future])))
+
+
+def film_frames(
+    true: np.ndarray,
+    seen: Forecast,
+    parts: Iterable[Forecast],
+    *,
+    panel_height: int = 256,
+    tail: int = 12,
+) -> Iterator[np.ndarray]:
+    """Truth | prediction | particles with their tracks, captioned, a frame a step as it comes.
+
+    Context frames have a grey-blue border and forecast frames an orange one. The particles
+    lie over the darkened prediction, so that nothing of the true future shows in them.
 
     Args:
-        true: [at most c + t, h, w, 3] uint8.
+        true: [at most c + t, h, w, 3] uint8; where it has ended its panel stays dark.
         seen: the c frames of the context.
-        future: the t predicted ones.
+        parts: the t predicted ones, one part in memory at a time.
+        panel_height: least height of a panel in the film; frames are enlarged by a whole factor.
+        tail: steps that a track's tail is long.
+
+    Yields:
+        [H, W, 3] uint8, H and W even, as H.264 needs.
     """
-    whole = join([seen, future])
-    missing = len(whole.frames) - len(true)
-    dark = np.full((missing, *true.shape[1:]), 24, np.uint8)
-    return side_by_side(
-        np.concatenate([true, dark]),
-        whole.frames,
-        whole.position,
-        whole.transparency,
-        context=len(seen.frames),
-    )
+    return _film(true, moments(chain([seen], parts)), len(seen.frames), panel_height, tail)
+
+
+def _film(
+    true: np.ndarray, steps: Iterable[Moment], context: int, panel_height: int, tail: int
+) -> Iterator[np.ndarray]:
+    factor, trails = enlargement(true, panel_height), Trails(tail)
+    radius = max(2.0, 0.03 * max(true.shape[1:3]))
+    for t, now in enumerate(steps):
+        particles = draw_particles(
+            dim(enlarge(now.frame, factor)),
+            now.position,
+            now.transparency,
+            factor=factor,
+            identity=now.identity,
+            deviation=now.deviation,
+            trail=trails.follow(now),
+            radius=radius,
+        )
+        yield film_row(true, now.frame, particles, "particles", t=t, context=context)
+
+
+def enlargement(frames: np.ndarray, panel_height: int) -> int:
+    """The whole factor by which frames [t, h, w, 3] reach `panel_height`."""
+    return max(1, -(-panel_height // frames.shape[1]))
+
+
+def film_row(
+    true: np.ndarray,
+    prediction: np.ndarray,
+    third: np.ndarray,
+    title: str,
+    *,
+    t: int,
+    context: int,
+) -> np.ndarray:
+    """One frame of a film: truth | prediction | a third panel, bordered and captioned.
+
+    Args:
+        true: [any, h, w, 3] uint8; if it has no frame t, the panel is dark.
+        prediction: [h, w, 3] uint8.
+        third: [h * factor, w * factor, 3] uint8, already enlarged.
+        title: of the third panel.
+        t: which step of the film.
+        context: how many of its first steps were seen.
+    """
+    seen, factor = t < context, third.shape[0] // prediction.shape[0]
+    tag = f"context {t + 1}/{context}" if seen else f"forecast +{t + 1 - context}"
+    titles = ("truth", f"{'reconstruction' if seen else 'prediction'}   {tag}", title)
+    truth = true[t] if t < len(true) else np.full_like(prediction, _DARK)
+    panels = (enlarge(truth, factor), enlarge(prediction, factor), third)
+    colour = CONTEXT_COLOUR if seen else FORECAST_COLOUR
+    return _row([_panel(p, c, colour) for p, c in zip(panels, titles, strict=True)])
 
 
 def _panel(frame: np.ndarray, caption: str, colour: tuple[int, int, int]) -> np.ndarray:
@@ -109,7 +165,7 @@ def _panel(frame: np.ndarray, caption: str, colour: tuple[int, int, int]) -> np.
 
 
 def _row(panels: Sequence[np.ndarray]) -> np.ndarray:
-    gap = np.full((panels[0].shape[0], _GAP, 3), 24, np.uint8)
+    gap = np.full((panels[0].shape[0], _GAP, 3), _DARK, np.uint8)
     row = np.concatenate([panels[0], *(x for panel in panels[1:] for x in (gap, panel))], 1)
     return np.pad(row, ((0, row.shape[0] % 2), (0, row.shape[1] % 2), (0, 0)), mode="edge")
 

@@ -88,7 +88,12 @@ def ablate(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=str, required=True, help="Folder for what is written.")
     parser.add_argument("--max-steps", type=int, default=1500, help="Steps of training, of each.")
     parser.add_argument("--seeds", type=int, default=3, help="Runs of each row.")
-    parser.add_argument("--only", type=str, default="", help="Rows whose name holds this text.")
+    parser.add_argument(
+        "--only",
+        type=str,
+        default="",
+        help="Rows whose name holds this text, or one of several with commas between.",
+    )
     _stage2_groups(parser)
 
 

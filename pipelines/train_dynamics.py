@@ -19,6 +19,7 @@ from data.errors import UserError
 from data.videos import Video
 from dlp.losses import Loss
 from dynamics.config import DynamicsConfig
+from dynamics.image import image_loss
 from dynamics.losses import unrolled_loss
 from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
@@ -29,6 +30,7 @@ from dynamics.windows import Window, gather, window_starts, with_noise
 from pipelines.boards import Board
 from pipelines.checkpoint import logged_again_from, refuse_again
 from pipelines.config import EngineConfig, plain
+from pipelines.devices import to_device
 from pipelines.encode import encode_tracks
 from pipelines.engine import Finished, train
 from pipelines.film import compare
@@ -39,6 +41,21 @@ from pipelines.progress import reporting
 
 VALIDATION_WINDOWS = 128
 FILM_STEPS = 20
+DRAWN = 8
+"""Windows of a batch whose predicted frames are looked at, if any are."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step learns from.
+
+    Args:
+        window: b windows of tracks.
+        frames: [m, u, h, w, 3] uint8, what followed the first m of them; None: not looked at.
+    """
+
+    window: Window
+    frames: torch.Tensor | None
 
 
 @dataclass
@@ -47,7 +64,8 @@ class DynamicsStage:
 
     Args:
         dlp: stage 1.
-        tracks: of the training videos.
+        videos: for training.
+        tracks: of these.
         validation: of the validation videos.
         dynamics: settings of the model.
         size: items of a batch.
@@ -57,6 +75,7 @@ class DynamicsStage:
     """
 
     dlp: TrainedDLP
+    videos: Sequence[Video]
     tracks: Sequence[Tracks]
     validation: Sequence[Tracks]
     dynamics: DynamicsConfig
@@ -79,6 +98,7 @@ class DynamicsStage:
                 f"videos too short: the longest has {longest} frames, stage 2 needs at least "
                 f"{history + 1}: give longer videos, or lower --dynamics.history"
             )
+        self.painter = copy.deepcopy(model)  # goes where the batch goes
         self.starts = window_starts(self.tracks, history, self.horizon)
         held_out = window_starts(self.validation, history, self.horizon)
         every = torch.linspace(0, len(held_out) - 1, min(len(held_out), VALIDATION_WINDOWS))
@@ -87,6 +107,7 @@ class DynamicsStage:
             self.model.fit_normalisation(statistics(self.tracks, self.model.side))
         except ValueError as error:
             raise UserError(f"stage 2 has nothing to learn from: {error}") from error
+        self.model.births.fit(self.tracks, self.model.side)
 
     def config(self) -> dict[str, Any]:
         """What builds the model again, and what it was trained on."""
@@ -96,17 +117,36 @@ class DynamicsStage:
             "fingerprint": self.fingerprint,
         }
 
-    def batch(self, step: int, generator: torch.Generator) -> Window:
+    def batch(self, step: int, generator: torch.Generator) -> Batch:
         """Windows drawn evenly from all videos and times."""
         chosen = torch.randint(len(self.starts), (self.size,), generator=generator)
-        return self._gather(self.tracks, self.starts[chosen])
+        starts = self.starts[chosen]
+        frames = None
+        if self.dynamics.image:
+            ahead = np.arange(self.horizon) + self.dynamics.history
+            frames = torch.from_numpy(
+                np.stack([self.videos[v].frames[t + ahead] for v, t in starts[:DRAWN].tolist()])
+            )
+        return Batch(self._gather(self.tracks, starts), frames)
 
-    def loss(self, batch: Window, step: int, progress: float) -> Loss:
+    def loss(self, batch: Batch, step: int, progress: float) -> Loss:
         """The error of an unroll that grows to its full length over the first half."""
         horizon = min(self.horizon, 1 + int(2 * progress * self.horizon))
         pixels = self.dynamics.noise * self.model.jitter
-        noisy = with_noise(batch.state, pixels, self.model.side)
-        return unrolled_loss(self.model, replace(batch, state=noisy), horizon)
+        noisy = with_noise(batch.window.state, pixels, self.model.side)
+        unrolled = unrolled_loss(self.model, replace(batch.window, state=noisy), horizon)
+        if batch.frames is None:
+            return unrolled.loss
+        m = len(batch.frames)
+        image = image_loss(
+            to_device(self.painter, batch.frames.device).decode,
+            unrolled.position[:m],
+            unrolled.code[:m],
+            batch.window.state.alive[:m],
+            batch.frames,
+        )
+        total = unrolled.loss.total + self.dynamics.image * image
+        return Loss(total, {**unrolled.loss.terms, "loss": total.detach(), "image": image.detach()})
 
     def evaluate(self, step: int) -> dict[str, float]:
         """Error of the same particle on validation windows, in pixels, beside standing still."""
@@ -138,7 +178,7 @@ class DynamicsStage:
         true = np.ascontiguousarray(video.frames[: history + horizon])
         on_cpu = copy.deepcopy(self.model).cpu()
         observed = observe(self.dlp.model, on_cpu, true[:history])
-        future = join(list(predict(self.dlp.model, on_cpu, observed.state, horizon)))
+        future = join(list(predict(self.dlp.model, on_cpu, observed.state, horizon)))[0]
         film = compare(true, reconstruct(self.dlp.model, observed), future)
         board.film("stage2/rollout", film, video.fps, step)
 
@@ -207,6 +247,7 @@ def train_dynamics(
         board = Board(run / "tensorboard" / "stage2", purge)
         stage = DynamicsStage(
             dlp,
+            dataset.train,
             tracks,
             validation,
             dynamics,

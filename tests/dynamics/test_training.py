@@ -58,13 +58,13 @@ def test_the_loss_of_a_perfect_forecast_is_its_floor_and_unseen_targets_do_not_c
     last = model.head[-1]
     assert isinstance(last, torch.nn.Linear)
     torch.nn.init.zeros_(last.weight)  # it coasts exactly
-    terms = unrolled_loss(model, window, 3).terms
+    terms = unrolled_loss(model, window, 3).loss.terms
     assert abs(float(terms["position"]) - 0.1**0.5) < 1e-3
     assert float(terms["first_step_pixels"]) < 1e-3
     window.position[0, :, 1] += 0.5
-    assert float(unrolled_loss(model, window, 3).terms["position"]) > 1
+    assert float(unrolled_loss(model, window, 3).loss.terms["position"]) > 1
     window.mask[0, :, 1] = 0
-    assert abs(float(unrolled_loss(model, window, 3).terms["position"]) - 0.1**0.5) < 1e-3
+    assert abs(float(unrolled_loss(model, window, 3).loss.terms["position"]) - 0.1**0.5) < 1e-3
 
 
 def test_it_learns_to_bounce_off_a_wall() -> None:
@@ -88,14 +88,14 @@ def test_it_learns_to_bounce_off_a_wall() -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for step in range(250):
         window = gather(tracks, starts[torch.randint(len(starts), (32,))], 4, 6, 1)
-        loss = unrolled_loss(model, window, 1 + 5 * (step > 60))
+        loss = unrolled_loss(model, window, 1 + 5 * (step > 60)).loss
         optimizer.zero_grad()
         loss.total.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
     window = gather(tracks, starts, 4, 6, 1)
     with torch.no_grad():
-        error = unrolled_loss(model, window, 6).terms["position"]
+        error = unrolled_loss(model, window, 6).loss.terms["position"]
     assert float(error) < 0.7
 
 

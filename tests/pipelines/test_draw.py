@@ -8,6 +8,7 @@ from pipelines.draw import (
     colour_of,
     draw_boxes,
     draw_particles,
+    draw_tracks,
     enlarge,
     in_pixels,
     label,
@@ -73,6 +74,26 @@ def test_a_tail_fades_towards_its_old_end():
     drawn = draw_particles(BLACK, trail[-1], np.ones(1), trail=trail, radius=2).astype(int).sum(-1)
     assert 0 < drawn[:, 8].max() < drawn[:, 40].max()
     assert drawn[:10].max() == 0
+
+
+def test_a_row_without_a_particle_is_not_drawn():
+    position, nobody = np.array([[20.0, 20.0]]), np.array([-1])
+    assert draw_particles(BLACK, position, np.ones(1), identity=nobody).max() == 0
+    assert draw_tracks(BLACK, position[None], np.ones(1), nobody).max() == 0
+
+
+def test_a_thin_track_begins_behind_its_last_gap_and_is_as_opaque_as_asked():
+    trail = np.stack([np.linspace(5, 50, 10), np.full(10, 20.0)], -1)[:, None]
+    trail[3] = np.nan
+    one, identity = np.ones(1), np.zeros(1, int)
+    drawn = draw_tracks(BLACK, trail, one, identity).astype(int).sum(-1)
+    assert drawn[:, :24].max() == 0
+    assert drawn[20, 26:52].min() > 0
+    faint = draw_tracks(BLACK, trail, one, identity, opacity=0.25).astype(int).sum(-1)
+    assert np.abs(faint - 0.25 * drawn).max() < 3
+    assert draw_tracks(BLACK, trail, np.array([0.2]), identity).max() == 0
+    far = np.array([[[1e9, 1e9]], [[1e9, -1e9]]])
+    assert draw_tracks(BLACK, far, one, identity).max() == 0
 
 
 def test_deviation_is_in_pixels():

@@ -1,4 +1,5 @@
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,14 @@ from data.errors import UserError
 from pipelines.film import (
     CONTEXT_COLOUR,
     FORECAST_COLOUR,
+    compare,
+    film_frames,
     gif_bytes,
     side_by_side,
     write_gif,
     write_whole,
 )
+from pipelines.forecast import Forecast
 from tests.pipelines.discs import disc_truth, disc_video
 
 VIDEO = disc_video(steps=8, size=32)
@@ -34,6 +38,19 @@ def film(**changes: Any) -> np.ndarray:
         **changes,
     }
     return side_by_side(**arguments)
+
+
+def forecast(start: int, stop: int, identity: np.ndarray | None = None) -> Forecast:
+    """Steps of the discs' clip as if they had been predicted."""
+    steps = stop - start
+    rows = np.tile(np.arange(3), (steps, 1)) if identity is None else identity[start:stop]
+    return Forecast(
+        VIDEO.frames[start:stop],
+        TRUTH.position[start:stop],
+        np.ones((steps, 3), np.float32),
+        np.zeros((steps, 3, 2), np.float32),
+        rows,
+    )
 
 
 def test_three_panels_of_at_least_256_pixels_and_even_sides():
@@ -68,6 +85,53 @@ def test_a_forecast_alone_is_preceded_by_the_context():
 def test_lengths_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match=r"lengths differ: \[7, 8\]; expected 8"):
         film(position=TRUTH.position[:7])
+
+
+def test_a_film_made_as_it_comes_is_the_whole_one():
+    parts = (forecast(a, b) for a, b in [(3, 5), (5, 6), (6, 8)])
+    streamed = np.stack(list(film_frames(VIDEO.frames, forecast(0, 3), parts)))
+    assert (streamed == compare(VIDEO.frames, forecast(0, 3), forecast(3, 8))).all()
+    assert (streamed == film()).all()
+
+
+def test_a_part_is_asked_for_when_its_first_frame_is():
+    asked = []
+
+    def parts() -> Iterator[Forecast]:
+        for start in (3, 5):
+            asked.append(start)
+            yield forecast(start, start + 2)
+
+    frames = film_frames(VIDEO.frames, forecast(0, 3), parts())
+    seen = [(next(frames), list(asked))[1] for _ in range(7)]
+    assert seen == [[], [], [], [3], [3], [3, 5], [3, 5]]
+    assert next(frames, None) is None
+
+
+def test_where_the_truth_has_ended_its_panel_is_dark():
+    frames = compare(VIDEO.frames[:5], forecast(0, 3), forecast(3, 8))
+    whole = film()
+    width = frames.shape[2] // 3
+    assert (frames[:5] == whole[:5]).all()
+    assert (frames[5:, :, width:] == whole[5:, :, width:]).all()
+    assert (frames[5:, 40:200, 20:200] == 24).all()
+
+
+def test_no_track_leads_from_one_particle_to_the_next_of_its_row():
+    who = np.tile(np.arange(3), (8, 1))
+    who[5:, 1] = 9  # born in the row that particle 1 has left
+    frames = film(identity=who, prediction=np.zeros_like(VIDEO.frames))
+    # Alone since step 5, particle 9 looks as if no step before had been seen.
+    known = TRUTH.position.copy()
+    known[:5, 1] = np.nan
+    apart = film(identity=who, prediction=np.zeros_like(VIDEO.frames), position=known)
+    assert (frames[5:] == apart[5:]).all()
+    joined = film(prediction=np.zeros_like(VIDEO.frames))
+    assert (frames[:5] == joined[:5]).all()
+    assert (frames[5:] != joined[5:]).any()
+    assert (
+        compare(VIDEO.frames, forecast(0, 3, who), forecast(3, 8, who)) == film(identity=who)
+    ).all()
 
 
 def test_gif_plays_for_ever_at_its_rate_with_every_frame():
