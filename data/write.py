@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 
 import av
 import numpy as np
@@ -13,53 +15,94 @@ import numpy as np
 from data.errors import UserError
 
 
-def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int = 18) -> None:
-    """Write frames as they come, one in memory at a time; the file appears when it is whole.
+class Mp4Writer:
+    """Encodes frames as they come; the file appears when it is whole, or not at all.
+
+        with Mp4Writer(path, fps) as film:
+            film.append(frames)
 
     Args:
         path: where; its folder must exist. A file of that name is replaced.
-        frames: [h, w, 3] uint8 RGB each, all of one size. H.264 needs even sides: an odd one is
-            padded by repeating its last row or column.
         fps: frames a second, above 0.
         crf: H.264's constant rate factor, 0 (lossless) to 51; 10 is hard to tell from the source.
 
     Raises:
         UserError: no frame at all, or the disk is full or not writable.
-        ValueError: a frame of another size or type.
     """
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        count = _encode(aside, frames, fps, crf)
-        if not count:
-            raise UserError(f"no frames: {path}: a film needs at least one")
-        aside.replace(path)
-    except (OSError, av.FFmpegError) as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"cannot write: {path}: {reason}; free space or choose another") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
+    def __init__(self, path: str | Path, fps: float, crf: int = 18) -> None:
+        self.path = Path(path)
+        self.fps, self.crf = fps, crf
+        self.shape: tuple[int, ...] = ()
+        self.count = 0
 
-def _encode(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int) -> int:
-    """Encode all frames into `path`, and return how many there were."""
-    shape, count = None, 0
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        rate = Fraction(fps).limit_denominator(1000)
-        stream = container.add_stream("libx264", rate, {"crf": str(crf), "preset": "medium"})
-        stream.pix_fmt = "yuv420p"
+    def __enter__(self) -> Mp4Writer:
+        self._aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._open = contextlib.ExitStack()
+        self._open.callback(self._aside.unlink, missing_ok=True)
+        with self._writing():
+            self._container = self._open.enter_context(
+                av.open(str(self._aside), "w", format="mp4", options={"movflags": "+faststart"})
+            )
+            rate = Fraction(self.fps).limit_denominator(1000)
+            options = {"crf": str(self.crf), "preset": "medium"}
+            self._stream = self._container.add_stream("libx264", rate, options)
+            self._stream.pix_fmt = "yuv420p"
+        return self
+
+    def append(self, frames: Iterable[np.ndarray]) -> None:
+        """Encode frames [h, w, 3] uint8 RGB, all of one size.
+
+        H.264 needs even sides: an odd one is padded by repeating its last row or column.
+
+        Raises:
+            ValueError: a frame of another size or type.
+            UserError: the disk is full.
+        """
         for frame in frames:
-            if shape is None:
-                shape = frame.shape
-                stream.height, stream.width = (side + side % 2 for side in shape[:2])
-            if frame.shape != shape or frame.ndim != 3 or frame.dtype != np.uint8:
+            if not self.shape:
+                self.shape = frame.shape
+                height, width = (side + side % 2 for side in self.shape[:2])
+                self._stream.height, self._stream.width = height, width
+            if frame.shape != self.shape or frame.ndim != 3 or frame.dtype != np.uint8:
                 raise ValueError(
-                    f"frame {count} is {frame.dtype} {frame.shape}: expected uint8 {shape}"
+                    f"frame {self.count} is {frame.dtype} {frame.shape}: "
+                    f"expected uint8 {self.shape}"
                 )
-            odd = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
+            odd = ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0))
             picture = np.ascontiguousarray(np.pad(frame, odd, mode="edge"))
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            count += 1
-        if count:
-            container.mux(stream.encode())
-    return count
+            with self._writing():
+                encoded = self._stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24"))
+                self._container.mux(encoded)
+            self.count += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._open, self._writing():
+            if error is None and self.count:
+                self._container.mux(self._stream.encode())
+                self._container.close()
+                self._aside.replace(self.path)
+        if error is None and not self.count:
+            raise UserError(f"no frames: {self.path}: a film needs at least one")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What the disk refuses is the user's to mend."""
+        try:
+            yield
+        except (OSError, av.FFmpegError) as error:
+            reason = error.strerror or str(error)
+            raise UserError(
+                f"cannot write: {self.path}: {reason}; free space or choose another"
+            ) from error
+
+
+def write_mp4(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf: int = 18) -> None:
+    """Write frames as they come, one in memory at a time; see `Mp4Writer`."""
+    with Mp4Writer(path, fps, crf) as film:
+        film.append(frames)

@@ -101,6 +101,8 @@ def _rollout(given: Namespace) -> None:
         limit=given.limit,
         start=given.start,
         particles=given.particles,
+        samples=given.samples,
+        seed=given.seed,
     )
 
 
@@ -115,6 +117,8 @@ def _evaluate(given: Namespace) -> None:
         out=Path(given.out),
         limit=given.limit,
         particles=given.particles,
+        samples=given.samples,
+        seed=given.seed,
     )
 
 

@@ -7,40 +7,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data.source import part, require_length
-from data.videos import Dataset, Truth, Video
+from data.videos import Dataset, Video
 from data.write import write_mp4
-from dlp.particles import LIVE
-from dynamics.model import GraphDynamics
+from dynamics.futures import sample
 from pipelines.baselines import (
-    constant_velocity,
-    copy_last,
-    median_background,
-    optical_flow,
     temporal_median,
 )
 from pipelines.boards import Board, fresh_board
 from pipelines.film import compare
 from pipelines.folders import make_folder
-from pipelines.forecast import Forecast, join, observe, predict, reconstruct
+from pipelines.forecast import join, observe, predict, reconstruct, undrawn
+from pipelines.judge import Judged, judge
 from pipelines.load import TrainedDLP, check_size, held_out, load_dlp, load_dynamics, open_data
-from pipelines.metrics import (
-    coverage,
-    jitter,
-    live_per_object,
-    moving_mask,
-    position_error,
-    precision,
-    psnr,
-    psnr_moving,
-    ssim,
-    track_error,
-)
 from pipelines.progress import reporting
 from pipelines.report import FIGURES, EvaluationResult, Scores, machine, mean, verdict, write_report
 
@@ -48,21 +31,6 @@ FILMS = 6
 BOARD_FILMS = 2
 LONG_VIDEO_WINDOWS = 12
 CURVES = ("psnr", "ssim", "psnr_moving", "position_error")
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One window's figures.
-
-    Args:
-        curves: method to figure to [h].
-        reconstruction: dB, of the context.
-        particles: figure to value.
-    """
-
-    curves: dict[str, dict[str, np.ndarray]]
-    reconstruction: float
-    particles: dict[str, float]
 
 
 def evaluate(
@@ -73,6 +41,8 @@ def evaluate(
     out: Path,
     limit: int = 0,
     particles: int = 0,
+    samples: int = 0,
+    seed: int = 0,
 ) -> EvaluationResult:
     """Write OUT/report.md, report.json, their plots and OUT/films.
 
@@ -84,6 +54,8 @@ def evaluate(
         horizon: frames that are predicted.
         limit: at most so many videos or windows; 0: all.
         particles: K, if there may be more things than in training; 0: as trained.
+        samples: futures drawn at random; with true tracks their spread is measured.
+        seed: of these.
 
     Raises:
         UserError: the run, the source or the lengths are unfit.
@@ -98,8 +70,15 @@ def evaluate(
         still = temporal_median(np.concatenate([v.frames[:: len(v) // 10 + 1] for v in windows]))
         board, judged = fresh_board(run / "tensorboard" / "evaluate"), []
         for index, video in enumerate(windows):
-            seen, future = _forecast(dlp, dynamics, video, context, horizon)
-            judged.append(judge(video, seen, future, context, still))
+            known = np.ascontiguousarray(video.frames[:context])
+            observed = observe(dlp.model, dynamics, known)
+            seen = reconstruct(dlp.model, observed)
+            future = join(list(predict(dlp.model, dynamics, observed.state, horizon)))[0]
+            drawn = None
+            if samples:
+                moved = sample(dynamics, observed.state, horizon, samples, seed)
+                drawn = join([undrawn(dlp.model, part) for part in moved])
+            judged.append(judge(video, seen, future, context, still, drawn))
             if index < FILMS:
                 film = compare(video.frames, seen, future)
                 write_mp4(out / "films" / f"{video.name}.mp4", film, video.fps)
@@ -111,15 +90,6 @@ def evaluate(
     _show(board, result)
     print(f"{verdict(result)}\nthe report is {out / 'report.md'}", file=sys.stderr)
     return result
-
-
-def _forecast(
-    dlp: TrainedDLP, dynamics: GraphDynamics, video: Video, context: int, horizon: int
-) -> tuple[Forecast, Forecast]:
-    """The context as drawn from its particles, and the forecast, from the context alone."""
-    observed = observe(dlp.model, dynamics, np.ascontiguousarray(video.frames[:context]))
-    future = join(list(predict(dlp.model, dynamics, observed.state, horizon)))
-    return reconstruct(dlp.model, observed), future
 
 
 def held_out_windows(dataset: Dataset, dlp: TrainedDLP, context: int, horizon: int) -> list[Video]:
@@ -142,77 +112,6 @@ def held_out_windows(dataset: Dataset, dlp: TrainedDLP, context: int, horizon: i
             cut = part(video, range(start, start + length))
             windows.append(Video(f"{video.name}_{start:05d}", cut.frames, cut.fps, cut.truth))
     return windows
-
-
-def judge(
-    video: Video, seen: Forecast, future: Forecast, context: int, still: np.ndarray
-) -> Judged:
-    """All figures of one window of exactly context + horizon frames."""
-    known = np.ascontiguousarray(video.frames[:context])
-    true = np.ascontiguousarray(video.frames[context:])
-    horizon = len(true)
-    mask = moving_mask(true, known[-1], still)
-    pixels = {
-        "model": future.frames,
-        "copy-last": copy_last(known, horizon),
-        "median background": median_background(known, horizon),
-        "optical flow": optical_flow(known, horizon),
-    }
-    curves: dict[str, dict[str, np.ndarray]] = {
-        name: {
-            "psnr": psnr(frames, true),
-            "ssim": ssim(frames, true),
-            "psnr_moving": psnr_moving(frames, true, mask),
-        }
-        for name, frames in pixels.items()
-    }
-    particles = {"jitter of the context's tracks, px": jitter(seen.position, seen.transparency)}
-    if video.truth is not None:
-        side = max(true.shape[1:3])
-        curves, more = _positions(curves, video.truth, seen, future, context, side)
-        particles |= more
-    return Judged(curves, float(psnr(seen.frames, known).mean()), particles)
-
-
-def _positions(
-    curves: dict[str, dict[str, np.ndarray]],
-    truth: Truth,
-    seen: Forecast,
-    future: Forecast,
-    context: int,
-    side: int,
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, float]]:
-    """What only true tracks can tell: errors of the same particle, coverage, precision."""
-    ahead, past = truth.at(slice(context - 1, None)), truth.at(slice(0, context))
-    position = np.concatenate([seen.position[-1:], future.position])
-    # Rows that the context's last frame did not show coast there: they are not matched.
-    followed = position_error(
-        position, np.concatenate([seen.transparency[-1:], future.transparency]), ahead, side
-    )
-    future_truth = ahead.at(slice(1, None))
-    coasting = constant_velocity(
-        seen.position[:, followed.particle],
-        seen.transparency[:, followed.particle] > LIVE,
-        len(future.frames),
-    )
-    true_coasting = constant_velocity(past.position, past.visible, len(future.frames))
-    standing = np.repeat(position[:1, followed.particle], len(future.frames), 0)
-    target = followed.target
-    curves["model"]["position_error"] = mean(followed.error, 1)
-    guesses = {
-        "copy-last": standing,
-        "own constant velocity": coasting,
-        "true constant velocity": true_coasting[:, target],
-    }
-    for name, guess in guesses.items():
-        error = mean(track_error(guess, future_truth, target), 1)
-        curves.setdefault(name, {})["position_error"] = error
-    tolerance = 0.06 * side
-    return curves, {
-        "coverage of the context": coverage(seen.position, seen.transparency, past, tolerance),
-        "precision of the context": precision(seen.position, seen.transparency, past, tolerance),
-        "live particles per object": live_per_object(seen.transparency, past),
-    }
 
 
 def collect(judged: Sequence[Judged], meta: dict[str, object]) -> EvaluationResult:

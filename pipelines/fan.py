@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def fan(
 def fan_frames(
     true: np.ndarray,
     seen: Forecast,
-    future: Forecast,
+    parts: Iterable[Forecast],
     sampled: Sequence[Forecast],
     *,
     panel_height: int = 256,
@@ -56,8 +57,8 @@ def fan_frames(
     Args:
         true: [at most c + t, h, w, 3] uint8; where it has ended its panel stays dark.
         seen: the c frames of the context.
-        future: the t predicted ones, the panel in the middle.
-        sampled: s futures of t steps each.
+        parts: the t predicted ones, the panel in the middle; one part in memory at a time.
+        sampled: s futures of t steps each, whose frames are not looked at.
         panel_height: least height of a panel in the film; frames are enlarged by a whole factor.
         tail: steps that a track is long.
 
@@ -67,15 +68,12 @@ def fan_frames(
     Raises:
         ValueError: no sample, or one that is not as long as the forecast.
     """
-    lengths = sorted({len(sample.frames) for sample in sampled})
-    if lengths != [len(future.frames)]:
-        raise ValueError(
-            f"fan_frames: samples of {lengths} steps: expected {len(future.frames)} each"
-        )
+    if not sampled:
+        raise ValueError("fan_frames: no sample: expected at least one")
     factor, title = enlargement(true, panel_height), f"{len(sampled)} sampled futures"
     trails = [Trails(tail) for _ in sampled]
     futures = zip(*(moments([seen, sample]) for sample in sampled), strict=True)
-    for t, (now, drawn) in enumerate(zip(moments([seen, future]), futures, strict=True)):
+    for t, (now, drawn) in enumerate(zip(moments(chain([seen], parts)), futures, strict=True)):
         tracks = fan(
             dim(enlarge(now.frame, factor), 0.55),  # faint tracks need a darker ground
             np.stack([trail.follow(one) for trail, one in zip(trails, drawn, strict=True)]),

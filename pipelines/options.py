@@ -110,6 +110,13 @@ def forecast(parser: ArgumentParser) -> None:
         default=0,
         help="K, if there may be more things than in training; 0: as trained.",
     )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=0,
+        help="Futures drawn at random, beside the middle one.",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Decides what is drawn at random.")
     _output(parser)
 
 

@@ -5,20 +5,29 @@ particlecast rollout --data SOURCE --run DIR --context 10 --horizon 20 --out OUT
 
 from __future__ import annotations
 
-import io
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from data.source import require_length
 from data.videos import Dataset, Video
-from data.write import write_mp4
-from pipelines.film import compare, write_whole
+from data.write import Mp4Writer, write_mp4
+from dlp.build import ParticleModel
+from dynamics.futures import Moved, sample
+from pipelines.fan import fan_frames
+from pipelines.film import film_frames
 from pipelines.folders import make_folder
-from pipelines.forecast import Forecast, join, observe, predict, reconstruct
+from pipelines.forecast import Forecast, draw, join, observe, predict, reconstruct, undrawn
 from pipelines.load import check_size, load_dlp, load_dynamics, open_data
 from pipelines.progress import reporting
+from pipelines.write_arrays import NpzWriter
+
+SHOWN = 4
+"""Sampled futures that get a film of their own."""
 
 
 def rollout(
@@ -30,17 +39,24 @@ def rollout(
     limit: int = 0,
     start: int = 0,
     particles: int = 0,
+    samples: int = 0,
+    seed: int = 0,
 ) -> None:
-    """Forecast every video of a source, in name order.
+    """Forecast every video of a source, in name order; what is written grows as it is foreseen.
 
-    Writes OUT/NAME.npz (frames, position, transparency, appearance), OUT/NAME.mp4 and
+    Writes OUT/NAME.npz (frames, position, transparency, appearance, identity), OUT/NAME.mp4 and
     OUT/NAME_compare.mp4. Of a synthetic world only the videos held out from training are used.
+    With samples also OUT/NAME_samples.npz (the same without frames, [samples, t, ...]), a film of
+    each of the first SHOWN, OUT/NAME_sample_0.mp4 and on, and one of all as a fan,
+    OUT/NAME_fan.mp4.
 
     Args:
         context: frames that are seen, from `start` on.
         horizon: frames that are predicted.
         limit: at most so many videos; 0: all.
         particles: K, if there may be more things than in training; 0: as trained.
+        samples: futures drawn at random, beside the middle one.
+        seed: of these.
 
     Raises:
         UserError: the run, the source or the lengths are unfit.
@@ -57,11 +73,21 @@ def rollout(
         for index, video in enumerate(videos):
             frames = np.ascontiguousarray(video.frames[start : start + context])
             observed = observe(dlp.model, dynamics, frames)
-            future = join(list(predict(dlp.model, dynamics, observed.state, horizon)))
             seen = reconstruct(dlp.model, observed)
             true = video.frames[start : start + context + horizon]
-            save_forecast(out, video.name, future, video.fps)
-            write_mp4(out / f"{video.name}_compare.mp4", compare(true, seen, future), video.fps)
+            parts = (part[0] for part in predict(dlp.model, dynamics, observed.state, horizon))
+            write_mp4(
+                out / f"{video.name}_compare.mp4",
+                film_frames(true, seen, saving(out, video.name, parts, video.fps)),
+                video.fps,
+            )
+            if samples:
+                parts = (part[0] for part in predict(dlp.model, dynamics, observed.state, horizon))
+                moved = sample(dynamics, observed.state, horizon, samples, seed)
+                drawn = save_samples(out, video.name, dlp.model, moved, samples, video.fps)
+                each = [drawn[index] for index in range(samples)]
+                fan = fan_frames(true, seen, parts, each)
+                write_mp4(out / f"{video.name}_fan.mp4", fan, video.fps)
             progress("rolling out", (index + 1) / len(videos))
     print(f"{len(videos)} forecasts are in {out}", file=sys.stderr)
 
@@ -71,15 +97,36 @@ def select(dataset: Dataset, source: str) -> tuple[Video, ...]:
     return dataset.test if source.startswith("synthetic:") else dataset.whole
 
 
-def save_forecast(out: Path, name: str, future: Forecast, fps: float) -> None:
-    """OUT/NAME.npz and OUT/NAME.mp4, each written whole or not at all."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        frames=future.frames,
-        position=future.position,
-        transparency=future.transparency,
-        appearance=future.appearance,
-    )
-    write_whole(out / f"{name}.npz", buffer.getvalue())
-    write_mp4(out / f"{name}.mp4", future.frames, fps)
+def saving(out: Path, name: str, parts: Iterable[Forecast], fps: float) -> Iterator[Forecast]:
+    """The parts as they come, saved in OUT/NAME.npz and OUT/NAME.mp4, whole or not at all."""
+    with NpzWriter(out / f"{name}.npz") as arrays, Mp4Writer(out / f"{name}.mp4", fps) as film:
+        for part in parts:
+            arrays.append(**{f.name: getattr(part, f.name) for f in fields(part)})
+            film.append(part.frames)
+            yield part
+
+
+def save_samples(
+    out: Path, name: str, dlp: ParticleModel, moved: Iterable[Moved], samples: int, fps: float
+) -> Forecast:
+    """OUT/NAME_samples.npz and the films of the first SHOWN; the samples without their frames."""
+    kept = []
+    with ExitStack() as films:
+        writers = [
+            films.enter_context(Mp4Writer(out / f"{name}_sample_{index}.mp4", fps))
+            for index in range(min(samples, SHOWN))
+        ]
+        for part in moved:
+            drawn = draw(dlp, part.sets(slice(0, SHOWN)))
+            for writer, frames in zip(writers, drawn.frames, strict=True):
+                writer.append(frames)
+            kept.append(undrawn(dlp, part))
+    whole = join(kept)
+    with NpzWriter(out / f"{name}_samples.npz") as arrays:
+        arrays.append(
+            position=whole.position,
+            transparency=whole.transparency,
+            appearance=whole.appearance,
+            identity=whole.identity,
+        )
+    return whole

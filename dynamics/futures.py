@@ -1,0 +1,97 @@
+"""Step a set of particles into its future, with those that leave and those that come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dynamics.chance import Chance
+from dynamics.model import GraphDynamics
+from dynamics.rollout import unroll
+from dynamics.state import State
+
+CHUNK = 32
+"""Steps that are handed over at a time."""
+LEAVE = 1.05
+"""A particle whose centre is beyond this, in [-1, 1] coordinates, has left the frame."""
+
+
+def leave(state: State) -> State:
+    """Empty the rows of the particles that have left the frame; they stay where they left."""
+    edge = state.position[:, -1]
+    gone = ~state.alive | (edge.abs() > LEAVE).any(-1)
+    still = edge.clamp(-LEAVE, LEAVE)[:, None]
+    position = torch.where(gone[:, None, :, None], still, state.position)
+    return replace(state, position=position, alive=~gone)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What the dynamics foresee for b sets of k particles over t steps, not yet drawn.
+
+    Args:
+        position: [b, t, k, 2] in [-1, 1].
+        code: [b, t, k, d + 3].
+        identity: [b, t, k] int64, as in a Forecast.
+    """
+
+    position: Tensor
+    code: Tensor
+    identity: Tensor
+
+    def sets(self, index: slice) -> Moved:
+        """Some of the b sets."""
+        return Moved(self.position[index], self.code[index], self.identity[index])
+
+
+@torch.no_grad()
+def move(
+    dynamics: GraphDynamics, state: State, horizon: int, generator: torch.Generator | None = None
+) -> Iterator[Moved]:
+    """The steps after `state`, in parts of at most CHUNK: memory is constant.
+
+    Args:
+        state: b sets.
+        horizon: steps.
+        generator: draws a sampled future for each set; none: the middle one.
+    """
+    b, k = state.alive.shape
+    chance = None
+    if generator is not None:
+        chance = Chance((b, k), dynamics.config.chance, generator)
+    clock = dynamics.births.start(b)
+    identity = torch.where(state.alive, torch.arange(k), -1)
+    following = torch.full((b, 1), k)  # the next one's number
+    done = 0
+    while done < horizon:
+        states, identities = [], []
+        for _ in range(min(CHUNK, horizon - done)):
+            state = leave(next(unroll(dynamics, state, 1, chance)))
+            state, clock, born = dynamics.births.step(state, clock, generator)
+            identity = torch.where(state.alive, identity, -1)
+            identity = torch.where(born, following + born.cumsum(1) - 1, identity)
+            following = following + born.sum(1, keepdim=True)
+            states.append(state)
+            identities.append(identity)
+        done += len(states)
+        yield Moved(
+            torch.stack([state.position[:, -1] for state in states], 1),
+            torch.stack([state.code for state in states], 1),
+            torch.stack(identities, 1),
+        )
+
+
+def sample(
+    dynamics: GraphDynamics, state: State, horizon: int, samples: int, seed: int = 0
+) -> Iterator[Moved]:
+    """Futures drawn at random, each consistent in itself, as b = samples sets.
+
+    Args:
+        state: one set.
+        seed: of what is drawn.
+    """
+    several = state.sets(torch.zeros(samples, dtype=torch.long))
+    return move(dynamics, several, horizon, torch.Generator().manual_seed(seed))

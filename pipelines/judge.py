@@ -1,0 +1,139 @@
+"""The figures of one forecast of a video whose future is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.videos import Truth, Video
+from dlp.particles import LIVE
+from pipelines.baselines import (
+    constant_velocity,
+    copy_last,
+    median_background,
+    optical_flow,
+)
+from pipelines.forecast import Forecast, join
+from pipelines.metrics import (
+    coverage,
+    jitter,
+    live_per_object,
+    moving_mask,
+    position_error,
+    precision,
+    psnr,
+    psnr_moving,
+    ssim,
+    track_error,
+)
+from pipelines.report import mean
+from pipelines.spread import followed_rows, live_count_error, spread_figures
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One window's figures.
+
+    Args:
+        curves: method to figure to [h].
+        reconstruction: dB, of the context.
+        particles: figure to value.
+    """
+
+    curves: dict[str, dict[str, np.ndarray]]
+    reconstruction: float
+    particles: dict[str, float]
+
+
+def judge(
+    video: Video,
+    seen: Forecast,
+    future: Forecast,
+    context: int,
+    still: np.ndarray,
+    drawn: Forecast | None = None,
+) -> Judged:
+    """All figures of one window of exactly context + horizon frames; drawn: sampled futures."""
+    known = np.ascontiguousarray(video.frames[:context])
+    true = np.ascontiguousarray(video.frames[context:])
+    horizon = len(true)
+    mask = moving_mask(true, known[-1], still)
+    pixels = {
+        "model": future.frames,
+        "copy-last": copy_last(known, horizon),
+        "median background": median_background(known, horizon),
+        "optical flow": optical_flow(known, horizon),
+    }
+    curves: dict[str, dict[str, np.ndarray]] = {
+        name: {
+            "psnr": psnr(frames, true),
+            "ssim": ssim(frames, true),
+            "psnr_moving": psnr_moving(frames, true, mask),
+        }
+        for name, frames in pixels.items()
+    }
+    particles = {"jitter of the context's tracks, px": jitter(seen.position, seen.transparency)}
+    if video.truth is not None:
+        side = max(true.shape[1:3])
+        curves, more = _positions(curves, video.truth, seen, future, context, side, drawn)
+        particles |= more
+    return Judged(curves, float(psnr(seen.frames, known).mean()), particles)
+
+
+def _positions(
+    curves: dict[str, dict[str, np.ndarray]],
+    truth: Truth,
+    seen: Forecast,
+    future: Forecast,
+    context: int,
+    side: int,
+    drawn: Forecast | None,
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, float]]:
+    """What only true tracks can tell: errors of the same particle, coverage, precision."""
+    ahead, past = truth.at(slice(context - 1, None)), truth.at(slice(0, context))
+    whole = join([seen[-1:], future])
+    position = followed_rows(whole.position, whole.identity)
+    # Rows that the context's last frame did not show coast there: they are not matched.
+    followed = position_error(position, whole.transparency, ahead, side)
+    future_truth = ahead.at(slice(1, None))
+    coasting = constant_velocity(
+        seen.position[:, followed.particle],
+        seen.transparency[:, followed.particle] > LIVE,
+        len(future.frames),
+    )
+    true_coasting = constant_velocity(past.position, past.visible, len(future.frames))
+    standing = np.repeat(position[:1, followed.particle], len(future.frames), 0)
+    target = followed.target
+    curves["model"]["position_error"] = mean(followed.error, 1)
+    guesses = {
+        "copy-last": standing,
+        "own constant velocity": coasting,
+        "true constant velocity": true_coasting[:, target],
+    }
+    for name, guess in guesses.items():
+        error = mean(track_error(guess, future_truth, target), 1)
+        curves.setdefault(name, {})["position_error"] = error
+    tolerance = 0.06 * side
+    spread = {}
+    if drawn is not None:
+        start = np.broadcast_to(seen.position[-1:], (len(drawn.position), 1, *position.shape[1:]))
+        first = np.broadcast_to(seen.identity[-1:], (*start.shape[:2], position.shape[1]))
+        paths = followed_rows(
+            np.concatenate([start, drawn.position], 1), np.concatenate([first, drawn.identity], 1)
+        )[:, 1:]
+        spread = spread_figures(
+            paths[:, :, followed.particle],
+            position[1:, followed.particle],
+            future_truth.position[:, target],
+            future_truth.visible[:, target],
+        )
+    return curves, {
+        **spread,
+        "live particles off the visible objects' number": live_count_error(
+            future.transparency, future_truth
+        ),
+        "coverage of the context": coverage(seen.position, seen.transparency, past, tolerance),
+        "precision of the context": precision(seen.position, seen.transparency, past, tolerance),
+        "live particles per object": live_per_object(seen.transparency, past),
+    }
