@@ -74,6 +74,21 @@ def _train_dynamics(given: Namespace) -> None:
     )
 
 
+def _fine_tune(given: Namespace) -> None:
+    from pipelines.fine_tune import fine_tune
+
+    fine_tune(
+        given.data,
+        Path(given.run),
+        Path(given.out),
+        given.joint,
+        max_minutes=given.max_minutes,
+        max_steps=given.max_steps,
+        resume=given.resume,
+        seed=given.seed,
+    )
+
+
 def _ablate(given: Namespace) -> None:
     from pipelines.ablate import ablate
 
@@ -169,6 +184,7 @@ COMMANDS = {
     "train-dynamics": Command(
         "train stage 2: particles to their future", options.train_dynamics, _train_dynamics
     ),
+    "fine-tune": Command("train both stages further, together", options.fine_tune, _fine_tune),
     "ablate": Command("what each choice of stage 2 is worth", options.ablate, _ablate),
     "rollout": Command("forecast videos", options.rollout, _rollout),
     "evaluate": Command("measure forecasts beside baselines", options.forecast, _evaluate),

@@ -81,6 +81,8 @@ STAGE1 = EngineConfig(batch=16, learning_rate=4e-3, clip=100.0)
 """Where stage 1's settings start from: its gradient is large while particles are still few."""
 STAGE2 = EngineConfig(learning_rate=1e-3, weight_decay=1e-4)
 """Where stage 2's settings start from."""
+JOINT = EngineConfig(batch=4, learning_rate=2e-4)
+"""Where fine-tuning's settings start from: each window is many frames to encode."""
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -14,63 +14,11 @@ from PIL import Image
 from data.errors import UserError
 from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label
 from pipelines.forecast import Forecast
-from pipelines.moments import Moment, Trails, moments
+from pipelines.moments import Trails, moments
 
 CONTEXT_COLOUR = (120, 150, 175)
 FORECAST_COLOUR = (255, 160, 40)
 _BORDER, _GAP, _DARK = 3, 6, 24
-
-
-def side_by_side(
-    truth: np.ndarray,
-    prediction: np.ndarray,
-    position: np.ndarray,
-    transparency: np.ndarray,
-    *,
-    context: int,
-    identity: np.ndarray | None = None,
-    deviation: np.ndarray | None = None,
-    panel_height: int = 256,
-    tail: int = 12,
-) -> np.ndarray:
-    """Truth | prediction | particles with their tracks, a whole film of arrays.
-
-    Args:
-        truth: [t, h, w, 3] uint8, the context and then the true future.
-        prediction: [t, h, w, 3] uint8, the reconstructed context and then the forecast; or the
-            forecast alone, [t - context, h, w, 3], then the context frames stand in for theirs.
-        position: [t, k, 2] (x, y) in pixels.
-        transparency: [t, k] in [0, 1].
-        context: how many of the t frames were seen.
-        identity: [t, k] int64, the particle in each row; None: row k is one particle throughout.
-        deviation: [t, k, 2] in pixels, to draw uncertainty.
-        panel_height: least height of a panel in the film; frames are enlarged by a whole factor.
-        tail: steps that a track's tail is long.
-
-    Returns:
-        [t, H, W, 3] uint8, the frames of `film_frames`.
-
-    Raises:
-        ValueError: lengths that do not fit together.
-    """
-    steps = len(truth)
-    if len(prediction) == steps - context:
-        prediction = np.concatenate([truth[:context], prediction])
-    if identity is None:
-        identity = np.broadcast_to(np.arange(position.shape[1]), position.shape[:2])
-    lengths = {len(x) for x in (truth, prediction, position, transparency, identity)}
-    if len(lengths) > 1:
-        raise ValueError(f"side_by_side: lengths differ: {sorted(lengths)}; expected {steps} each")
-    nothing = [None] * steps
-    rows = zip(
-        prediction,
-        position,
-        transparency,
-        identity,
-        nothing if deviation is None else deviation,
-        strict=True,
-    )
-    return np.stack(list(_film(truth, (Moment(*row) for row in rows), context, panel_height, tail)))
 
 
 def compare(true: np.ndarray, seen: Forecast, future: Forecast) -> np.ndarray:
@@ -101,26 +49,19 @@ def film_frames(
     Yields:
         [H, W, 3] uint8, H and W even, as H.264 needs.
     """
-    return _film(true, moments(chain([seen], parts)), len(seen.frames), panel_height, tail)
-
-
-def _film(
-    true: np.ndarray, steps: Iterable[Moment], context: int, panel_height: int, tail: int
-) -> Iterator[np.ndarray]:
     factor, trails = enlargement(true, panel_height), Trails(tail)
     radius = max(2.0, 0.03 * max(true.shape[1:3]))
-    for t, now in enumerate(steps):
+    for t, now in enumerate(moments(chain([seen], parts))):
         particles = draw_particles(
             dim(enlarge(now.frame, factor)),
             now.position,
             now.transparency,
             factor=factor,
             identity=now.identity,
-            deviation=now.deviation,
             trail=trails.follow(now),
             radius=radius,
         )
-        yield film_row(true, now.frame, particles, "particles", t=t, context=context)
+        yield film_row(true, now.frame, particles, "particles", t=t, context=len(seen.frames))
 
 
 def enlargement(frames: np.ndarray, panel_height: int) -> int:

@@ -17,7 +17,7 @@ from dlp.build import ParticleModel, build_model
 from dlp.config import DLPConfig
 from dynamics.config import DynamicsConfig
 from dynamics.model import GraphDynamics
-from pipelines.checkpoint import find_checkpoint, load_config, load_model_weights
+from pipelines.checkpoint import WEIGHTS, find_checkpoint, load_config, load_model_weights
 from pipelines.config import build
 from pipelines.progress import reporting
 
@@ -66,10 +66,14 @@ def load_dlp(run: Path, particles: int = 0) -> TrainedDLP:
     except ValueError as error:
         raise UserError(f"{folder}/config.json: {error}") from error
     load_model_weights(folder, model)
-    weights = (folder / "model.safetensors").read_bytes()
-    digest = hashlib.sha256(weights).hexdigest()[:32]
+    digest = digest_of(folder)
     model.eval().requires_grad_(False)
     return TrainedDLP(model, frames, str(config.get("fingerprint", "")), digest)
+
+
+def digest_of(folder: Path) -> str:
+    """What tells a checkpoint's weights from others."""
+    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:32]
 
 
 def load_dynamics(run: Path, dlp: TrainedDLP) -> GraphDynamics:

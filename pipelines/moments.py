@@ -20,14 +20,12 @@ class Moment:
         position: [k, 2] (x, y) in pixels.
         transparency: [k] in [0, 1].
         identity: [k] int64, the particle in each row; -1: none.
-        deviation: [k, 2] in pixels, to draw uncertainty.
     """
 
     frame: np.ndarray
     position: np.ndarray
     transparency: np.ndarray
     identity: np.ndarray
-    deviation: np.ndarray | None = None
 
 
 def moments(parts: Iterable[Forecast]) -> Iterator[Moment]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse import ArgumentParser
 
-from pipelines.config import STAGE1, STAGE2, EngineConfig, plain, presets
+from pipelines.config import JOINT, STAGE1, STAGE2, EngineConfig, plain, presets
 from pipelines.parsing import MINUTES
 
 
@@ -28,13 +28,17 @@ def _training(parser: ArgumentParser, steps: bool) -> None:
         help=f"Settings to start from: auto (the synthetic world's own, else video), "
         f"{', '.join(presets())}.",
     )
+    _length(parser)
+    if steps:
+        parser.add_argument("--max-steps", type=int | None, help="Steps of training.")
+
+
+def _length(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--max-minutes",
         type=float | None,
         help=f"Minutes of training; {MINUTES:g} if no limit is given.",
     )
-    if steps:
-        parser.add_argument("--max-steps", type=int | None, help="Steps of training.")
     parser.add_argument(
         "--resume", action="store_true", help="Go on from the run's last checkpoint."
     )
@@ -80,6 +84,15 @@ def train_dynamics(parser: ArgumentParser) -> None:
     """The options of train-dynamics."""
     _training(parser, steps=True)
     _stage2_groups(parser)
+
+
+def fine_tune(parser: ArgumentParser) -> None:
+    """The options of fine-tune."""
+    _source_and_run(parser)
+    parser.add_argument("--out", type=str, required=True, help="Folder of the run that comes out.")
+    _length(parser)
+    parser.add_argument("--max-steps", type=int | None, help="Steps of training.")
+    _engine_group(parser, "joint", JOINT)
 
 
 def ablate(parser: ArgumentParser) -> None:

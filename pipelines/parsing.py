@@ -27,6 +27,7 @@ LEAST = {
     "size": 8,
     "seed": 0,
     "seeds": 1,
+    "samples": 0,
     "max_steps": 1,
 }
 

@@ -1,0 +1,89 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from dynamics.tracks import track
+from dynamics.windows import gather
+from pipelines.encode import encode_frames
+from pipelines.fine_tune import observed_state
+from pipelines.frames import to_tensor
+from pipelines.load import load_dlp, load_dynamics, open_data
+from tests.pipelines.commands import Trained, particlecast, refused
+
+JOINT = ("--joint.batch", "2", "--joint.evaluate_every", "2")
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """Both stages' weights as the commands load them."""
+    dlp = load_dlp(run)
+    first = {f"dlp.{k}": v for k, v in dlp.model.state_dict().items()}  # type: ignore[attr-defined]
+    return first | load_dynamics(run, dlp).state_dict()
+
+
+@pytest.fixture(scope="module")
+def tuned(tiny: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("tuned") / "run"
+    particlecast("fine-tune", *tiny.on(), "--out", out, "--max-steps", 4, *JOINT)
+    return out
+
+
+def test_both_stages_change_and_come_out_as_a_run_of_their_own(
+    tiny: Trained, tuned: Path, tmp_path: Path
+) -> None:
+    before, after = weights(tiny.run), weights(tuned)
+    for part in ("dlp.encoder", "dlp.prior", "dlp.decoder", "head", "rounds"):
+        changed = [not torch.equal(before[k], v) for k, v in after.items() if k.startswith(part)]
+        assert any(changed), part
+    out = tmp_path / "forecast"
+    lengths = ("--context", 8, "--horizon", 5, "--limit", 1)
+    particlecast("rollout", "--data", tiny.data, "--run", tuned, "--out", out, *lengths)
+    assert len(list(out.glob("*.npz"))) == 1
+
+
+def test_the_run_that_it_began_with_is_left_as_it_was(tiny: Trained, tmp_path: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in tiny.run.rglob("*") if p.is_file()}
+    out = tmp_path / "out"
+    particlecast("fine-tune", *tiny.on(), "--out", out, "--max-steps", 1, *JOINT)
+    after = {p: p.stat().st_mtime_ns for p in tiny.run.rglob("*") if p.is_file()}
+    assert after == before
+
+
+def test_it_resumes_bit_for_bit(tiny: Trained, tuned: Path, tmp_path: Path) -> None:
+    halves = shutil.copytree(tuned, tmp_path / "halves", symlinks=True)
+    shutil.rmtree(halves / "joint" / "checkpoints" / "step_00000004")
+    particlecast("fine-tune", *tiny.on(), "--out", halves, "--max-steps", 4, *JOINT, "--resume")
+    one = torch.load(last(tuned), weights_only=True)["optimizer"]
+    two = torch.load(last(halves), weights_only=True)["optimizer"]
+    assert one.keys() == two.keys()
+    for key, moments in one.items():
+        assert torch.equal(moments["exp_avg"], two[key]["exp_avg"])
+
+
+def last(run: Path) -> Path:
+    """The training state of the joint run's last checkpoint."""
+    return run / "joint" / "checkpoints" / "last" / "training_state.pt"
+
+
+def test_its_own_folder_is_no_place_to_write(
+    tiny: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, "fine-tune", *tiny.on(), "--out", tiny.run, "--max-steps", 1)
+    assert "choose another folder" in said
+
+
+def test_the_state_is_what_the_encoder_finds_and_takes_gradients(tiny: Trained) -> None:
+    dlp = load_dlp(tiny.run)
+    video = open_data(str(tiny.data), dlp.frames).train[0]
+    tracks = track(encode_frames(dlp.model, video.frames), dlp.model.size)
+    window = gather([tracks], torch.tensor([[0, 0]]), 4, 2, dlp.model.config.particles)
+    frames = to_tensor(video.frames[:4])[None].requires_grad_()
+    state = observed_state(dlp.model, window.state, frames)
+    seen = window.state.seen > 0
+    # The tracks were found by this very encoder, so that nothing moves.
+    assert torch.allclose(state.position[seen], window.state.position[seen], atol=1e-4)
+    if seen.any():
+        state.position[seen].sum().backward()
+        assert frames.grad is not None
+        assert frames.grad.abs().max() > 0
