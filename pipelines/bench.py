@@ -1,4 +1,4 @@
-"""The speed and memory of stage 1, beside the same model with full canvases.
+"""Speed and memory: stage 1 beside the same model with full canvases, and stage 2.
 
 particlecast bench --out benchmarks
 
@@ -28,7 +28,7 @@ PIXELS = (32, 64, 96, 128, 192)
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 """What the generated part of README.md stands between."""
-FRAME = f"""# Speed and memory of stage 1
+FRAME = f"""# Speed and memory
 
 `particlecast bench` (or `make bench`; about ten minutes on two idle cores) makes the first part.
 
@@ -135,7 +135,7 @@ def measure(seconds: float, quick: bool, progress: Callable[[str, float], None])
     sides = [] if quick else [Case(size, counts[0], batches[0]) for size in PIXELS]
     typical = [Case(size, counts[0], batches[-1]) for size in sizes]
     others = [case for case in sides if case not in table]
-    done, total = 0, 1 + 3 * len(table) + len(others) + len(typical)
+    done, total = 0, 2 + 3 * len(table) + len(others) + len(typical)
 
     def run(task: str, case: Case | None = None, **options: Any) -> dict[str, Any]:
         nonlocal done
@@ -144,7 +144,7 @@ def measure(seconds: float, quick: bool, progress: Callable[[str, float], None])
         done += 1
         return child(task, case=case and asdict(case), seconds=seconds, **options)
 
-    machine = run("machine")
+    machine, dynamics = run("machine"), run("dynamics")
     rows = {}
     for case in [*table, *others]:
         naive = case.naive_bytes < free_bytes()
@@ -163,6 +163,7 @@ def measure(seconds: float, quick: bool, progress: Callable[[str, float], None])
         "quick": quick,
         "cases": [rows[case] for case in table],
         "pixels": [rows[case] for case in sides],
+        "dynamics": dynamics,
         "cost": [{**asdict(case), **run("cost", case)} for case in typical],
     }
 

@@ -1,4 +1,4 @@
-"""One measurement of stage 1, in a process of its own; `bench` starts it and reads its stdout.
+"""One measurement, in a process of its own; `bench` starts it and reads its stdout.
 
 python -m pipelines.bench_measure '{"task": "machine", "seconds": 1}'
 """
@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
@@ -26,12 +25,12 @@ from dlp.model import DLP
 from dlp.reference import full_canvas
 from pipelines.allocator import keep_memory
 from pipelines.bench import Case, linux_bytes
+from pipelines.bench_cost import operators, timed
+from pipelines.bench_dynamics import measure_dynamics
 from pipelines.config import STAGE1
 from pipelines.results import machine
 
 ROUNDS = 3  # at least, whatever they take
-OPERATORS = 12
-PROFILED = 3  # steps
 MATRIX, COPIED = 1024, 2**25
 RATE = 1e-6
 """A learning rate that leaves the model where it began: later steps are the same work."""
@@ -103,13 +102,6 @@ def alternate(
     return found
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that some work takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def measure_memory(case: Case, naive: bool) -> dict[str, float]:
     """Peak memory in MB of two training steps, and of the imports before them."""
     before = peak_bytes()
@@ -161,34 +153,18 @@ def _bytes(tensor: Tensor) -> int:
 
 
 def measure_cost(case: Case, seconds: float) -> dict[str, Any]:
-    """Operations, bytes and seconds of a training step, and the operators that it spends most in.
-
-    An operator's milliseconds are its own, without those that it calls.
-    """
+    """Operations, bytes and seconds of a training step, and where they go."""
     training = Training(case)
     rate = alternate(training.step, case.batch, seconds, naive=False)["fast"]
     with FlopCounterMode(display=False) as arithmetic:
         training.step()
     with Traffic() as traffic:
         training.step()
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        for _ in range(PROFILED):
-            training.step()
-    events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
-    total = sum(event.self_cpu_time_total for event in events)
     return {
         "seconds": case.batch / rate,
         "flops": arithmetic.get_total_flops(),
         "bytes": traffic.bytes,
-        "operators": [
-            {
-                "name": event.key,
-                "milliseconds": event.self_cpu_time_total / PROFILED / 1e3,
-                "share": event.self_cpu_time_total / total,
-                "calls": event.count / PROFILED,
-            }
-            for event in events[:OPERATORS]
-        ],
+        "operators": operators(training.step),
     }
 
 
@@ -221,6 +197,8 @@ def main(words: str) -> None:
     task, seconds = options["task"], options["seconds"]
     if task == "machine":
         found = measure_machine(seconds)
+    elif task == "dynamics":
+        found = measure_dynamics(seconds)
     else:
         case = Case(**options["case"])
         if task == "cost":

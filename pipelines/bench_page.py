@@ -74,6 +74,29 @@ def generated(results: Row) -> list[str]:
     for row in results["cost"]:
         lines += [f"### Where a training step spends its time: {_words(row)}", ""]
         lines += [*profile_table(row["operators"]), ""]
+    return [*lines, *dynamics_part(results["dynamics"])]
+
+
+def dynamics_part(found: Row) -> list[str]:
+    """Stage 2: training steps and forecasts."""
+    lines = [
+        "### Stage 2",
+        "",
+        f"A training step: {found['batch']} windows, unrolled {found['unroll']} steps, of "
+        f"{found['particles']} rows; a forecast: {found['videos']} videos at a time, every step "
+        f"predicted and drawn at {found['size']} pixels, {found['live']} particles live.",
+        "",
+        *_table(
+            ["live particles", "training steps/s"],
+            [[row["live"], f"**{row['steps']:.1f}**"] for row in found["training"]],
+        ),
+        "",
+        f"Forecast frames a second: **{_number(found['forecast'])}**.",
+        "",
+    ]
+    for row in found["training"][:1]:
+        lines += [f"Where a training step with {row['live']} live particles spends its time:", ""]
+        lines += [*profile_table(row["operators"]), ""]
     return lines
 
 

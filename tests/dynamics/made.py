@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from dlp.particles import Particles
+from dynamics.model import GraphDynamics
 from dynamics.state import State
 from dynamics.tracks import Tracks
 
@@ -19,6 +20,34 @@ def state(b: int = 2, h: int = 4, n: int = 5, codes: int = 6, seed: int = 0) -> 
     alive[:, -1] = False
     code = torch.randn(b, n, codes, generator=generator)
     return State(position, torch.ones(b, h, n), code, alive)
+
+
+def permuted(given: State, order: torch.Tensor) -> State:
+    """The same particles in other rows."""
+    return State(
+        given.position[:, :, order],
+        given.seen[:, :, order],
+        given.code[:, order],
+        given.alive[:, order],
+    )
+
+
+def roused(model: GraphDynamics, by: float = 0.2) -> GraphDynamics:
+    """The model far from its quiet start, so that every part matters."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(by * torch.randn_like(weight))
+    return model.eval()
+
+
+def calmed(model: GraphDynamics) -> GraphDynamics:
+    """The model as one in which everything goes on at its velocity, exactly."""
+    last = model.head[-1]
+    assert isinstance(last, torch.nn.Linear)
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
+    return model.eval()
 
 
 def coasting(t: int, speeds: list[tuple[float, float]], codes: int = 6) -> Tracks:

@@ -8,7 +8,7 @@ from dynamics.config import DynamicsConfig
 from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
 from dynamics.state import State
-from tests.dynamics.made import state
+from tests.dynamics.made import permuted, roused, state
 
 CONFIG = DynamicsConfig(history=4, hidden=16, neighbours=3)
 Conv = Literal["interaction", "gcn", "gat", "gatv2", "transformer"]
@@ -17,20 +17,7 @@ CONVS: tuple[Conv, ...] = ("interaction", "gcn", "gat", "gatv2", "transformer")
 
 def model(conv: Conv = "interaction") -> GraphDynamics:
     torch.manual_seed(1)
-    made = GraphDynamics(replace(CONFIG, conv=conv), features=3, size=(32, 48))
-    with torch.no_grad():  # far from its quiet start, so that every part matters
-        for weight in made.parameters():
-            weight.add_(0.2 * torch.randn_like(weight))
-    return made.eval()
-
-
-def permuted(given: State, order: torch.Tensor) -> State:
-    return State(
-        given.position[:, :, order],
-        given.seen[:, :, order],
-        given.code[:, order],
-        given.alive[:, order],
-    )
+    return roused(GraphDynamics(replace(CONFIG, conv=conv), features=3, size=(32, 48)))
 
 
 @pytest.mark.parametrize("conv", CONVS)

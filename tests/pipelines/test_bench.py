@@ -42,9 +42,13 @@ def made(task: str, case: dict[str, Any] | None = None, **options: Any) -> dict[
     if task == "machine":
         numbers = {"cores": 2, "threads": 1, "gflops": 100.0, "gbytes": 10.0}
         return {"machine": "abacus", "python": "3.11", "torch": "2.13", **numbers}
+    operator = {"name": "aten::mm", "milliseconds": 12.0, "share": 0.6, "calls": 3.0}
+    if task == "dynamics":
+        sizes = {"batch": 32, "unroll": 8, "videos": 8, "particles": 12, "live": 5, "size": 64}
+        training = [{"live": live, "steps": 60 / live, "operators": [operator]} for live in (5, 12)]
+        return {"training": training, "forecast": 700.0, **sizes}
     assert case is not None
     if task == "cost":
-        operator = {"name": "aten::mm", "milliseconds": 12.0, "share": 0.6, "calls": 3.0}
         return {"seconds": 0.02, "flops": 1e9, "bytes": 5e7, "operators": [operator]}
     if task == "memory":
         return {"peak": 700.0 if options["naive"] else 300.0, "imports": 200.0}
@@ -108,6 +112,9 @@ def test_a_quick_run_measures_everything_and_keeps_what_was_written_by_hand(
     shares = [operator["share"] for operator in cost["operators"]]
     assert len(shares) == 12
     assert shares == sorted(shares, reverse=True)
+    assert [row["live"] for row in results["dynamics"]["training"]] == [5, 12]
+    assert all(row["steps"] > 0 for row in results["dynamics"]["training"])
+    assert results["dynamics"]["forecast"] > 0
     assert 0 < sum(shares) <= 1
     # Nothing naive stays behind.
     assert encoder.crop is model.crop is glimpse.crop

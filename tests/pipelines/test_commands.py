@@ -43,6 +43,7 @@ def test_rollout_writes_what_it_promises(tiny: Trained, tmp_path: Path) -> None:
             "position": ((HORIZON, PARTICLES, 2), "f"),
             "transparency": ((HORIZON, PARTICLES), "f"),
             "appearance": ((HORIZON, PARTICLES, FEATURES), "f"),
+            "identity": ((HORIZON, PARTICLES), "i"),
         }
         assert found["frames"].dtype == np.uint8
         assert all(np.isfinite(value).all() for value in found.values())

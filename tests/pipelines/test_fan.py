@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,8 @@ from pipelines.film import film_frames
 from pipelines.forecast import Forecast
 from tests.pipelines.discs import disc_truth, disc_video
 
-VIDEO = disc_video(steps=8, size=32)
-TRUTH = disc_truth(steps=8, size=32)
+VIDEO = disc_video(steps=9, size=32)
+TRUTH = disc_truth(steps=9, size=32)
 BLACK = np.zeros((40, 60, 3), np.uint8)
 
 
@@ -61,9 +63,10 @@ def test_a_dead_particle_leaves_nothing(dead):
 
 
 def test_the_film_has_the_forecast_s_panels_beside_the_fan():
-    seen, future = forecast(0, 3), forecast(3, 8)
-    frames = list(fan_frames(VIDEO.frames, seen, future, [forecast(3, 8, s) for s in (-1, 0, 1)]))
-    plain = list(film_frames(VIDEO.frames, seen, [future]))
+    seen, parts = forecast(0, 3), [forecast(3, 5), forecast(5, 8)]
+    sampled = [forecast(3, 8, shift) for shift in (-1, 0, 1)]
+    frames = list(fan_frames(VIDEO.frames, seen, iter(parts), sampled))
+    plain = list(film_frames(VIDEO.frames, seen, parts))
     assert len(frames) == len(plain) == 8
     width = plain[0].shape[1] * 2 // 3
     for one, other in zip(frames, plain, strict=True):
@@ -73,17 +76,32 @@ def test_the_film_has_the_forecast_s_panels_beside_the_fan():
 
 
 def test_the_past_is_the_same_whatever_is_sampled():
-    seen, future = forecast(0, 3), forecast(3, 8)
+    seen, parts = forecast(0, 3), [forecast(3, 8)]
     one, other = (
-        list(fan_frames(VIDEO.frames, seen, future, [forecast(3, 8, s), forecast(3, 8, -s)]))
+        list(fan_frames(VIDEO.frames, seen, parts, [forecast(3, 8, s), forecast(3, 8, -s)]))
         for s in (0.5, 2.0)
     )
     equal = [bool((a == b).all()) for a, b in zip(one, other, strict=True)]
     assert equal == [True] * 3 + [False] * 5
 
 
-@pytest.mark.parametrize(("stops", "found"), [((8, 7), r"\[4, 5\]"), ((), r"\[\]")])
-def test_samples_of_other_lengths_are_named(stops, found):
+def test_the_samples_need_no_frames():
+    sampled = [forecast(3, 8, shift) for shift in (-1, 1)]
+    bare = [replace(one, frames=np.zeros((5, 0, 0, 3), np.uint8)) for one in sampled]
+    with_frames, without = (
+        list(fan_frames(VIDEO.frames, forecast(0, 3), [forecast(3, 8)], these))
+        for these in (sampled, bare)
+    )
+    assert (np.stack(with_frames) == np.stack(without)).all()
+
+
+@pytest.mark.parametrize("stops", [(8, 7), (7, 7), (7,), (9,), (8, 9)])
+def test_samples_must_be_as_long_as_the_forecast(stops):
     sampled = [forecast(3, stop) for stop in stops]
-    with pytest.raises(ValueError, match=rf"samples of {found} steps: expected 5 each"):
-        next(fan_frames(VIDEO.frames, forecast(0, 3), forecast(3, 8), sampled))
+    with pytest.raises(ValueError, match="zip"):
+        list(fan_frames(VIDEO.frames, forecast(0, 3), [forecast(3, 8)], sampled))
+
+
+def test_a_fan_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no sample: expected at least one"):
+        next(fan_frames(VIDEO.frames, forecast(0, 3), [forecast(3, 8)], []))

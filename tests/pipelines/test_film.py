@@ -13,7 +13,6 @@ from pipelines.film import (
     compare,
     film_frames,
     gif_bytes,
-    side_by_side,
     write_gif,
     write_whole,
 )
@@ -28,33 +27,33 @@ def frame_count(image: Image.Image) -> int:
     return sum(1 for _ in ImageSequence.Iterator(image))
 
 
-def film(**changes: Any) -> np.ndarray:
-    arguments: dict[str, Any] = {
-        "truth": VIDEO.frames,
-        "prediction": VIDEO.frames,
-        "position": TRUTH.position,
-        "transparency": np.ones((8, 3)),
-        "context": 3,
-        **changes,
-    }
-    return side_by_side(**arguments)
-
-
-def forecast(start: int, stop: int, identity: np.ndarray | None = None) -> Forecast:
+def forecast(
+    start: int,
+    stop: int,
+    identity: np.ndarray | None = None,
+    position: np.ndarray = TRUTH.position,
+    frames: np.ndarray = VIDEO.frames,
+) -> Forecast:
     """Steps of the discs' clip as if they had been predicted."""
     steps = stop - start
     rows = np.tile(np.arange(3), (steps, 1)) if identity is None else identity[start:stop]
     return Forecast(
-        VIDEO.frames[start:stop],
-        TRUTH.position[start:stop],
+        frames[start:stop],
+        position[start:stop],
         np.ones((steps, 3), np.float32),
         np.zeros((steps, 3, 2), np.float32),
         rows,
     )
 
 
+def film(true: np.ndarray = VIDEO.frames, **changes: Any) -> np.ndarray:
+    """Three steps of context and five of a forecast."""
+    return compare(true, forecast(0, 3, **changes), forecast(3, 8, **changes))
+
+
 def test_three_panels_of_at_least_256_pixels_and_even_sides():
-    frames = film(truth=VIDEO.frames[:, :31, :31], prediction=VIDEO.frames[:, :31, :31])
+    odd = VIDEO.frames[:, :31, :31]
+    frames = film(odd, frames=odd)
     steps, height, width, channels = frames.shape
     assert (steps, channels) == (8, 3)
     assert height >= 256
@@ -72,26 +71,21 @@ def test_the_particle_panel_does_not_show_the_true_future():
     frames = film()
     changed = VIDEO.frames.copy()
     changed[3:] = 255 - changed[3:]
-    other = film(truth=changed)
+    other = film(changed)
     width = frames.shape[2] // 3
     assert (frames[:, :, width + 10 :] == other[:, :, width + 10 :]).all()
     assert (frames[3:, :, :width] != other[3:, :, :width]).any()
-
-
-def test_a_forecast_alone_is_preceded_by_the_context():
-    assert (film(prediction=VIDEO.frames[3:]) == film()).all()
-
-
-def test_lengths_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match=r"lengths differ: \[7, 8\]; expected 8"):
-        film(position=TRUTH.position[:7])
 
 
 def test_a_film_made_as_it_comes_is_the_whole_one():
     parts = (forecast(a, b) for a, b in [(3, 5), (5, 6), (6, 8)])
     streamed = np.stack(list(film_frames(VIDEO.frames, forecast(0, 3), parts)))
     assert (streamed == compare(VIDEO.frames, forecast(0, 3), forecast(3, 8))).all()
-    assert (streamed == film()).all()
+
+
+def test_parts_whose_arrays_differ_in_length_are_refused():
+    with pytest.raises(ValueError, match="zip"):
+        film(position=TRUTH.position[:7])
 
 
 def test_a_part_is_asked_for_when_its_first_frame_is():
@@ -120,18 +114,16 @@ def test_where_the_truth_has_ended_its_panel_is_dark():
 def test_no_track_leads_from_one_particle_to_the_next_of_its_row():
     who = np.tile(np.arange(3), (8, 1))
     who[5:, 1] = 9  # born in the row that particle 1 has left
-    frames = film(identity=who, prediction=np.zeros_like(VIDEO.frames))
+    dark = np.zeros_like(VIDEO.frames)
+    frames = film(identity=who, frames=dark)
     # Alone since step 5, particle 9 looks as if no step before had been seen.
     known = TRUTH.position.copy()
     known[:5, 1] = np.nan
-    apart = film(identity=who, prediction=np.zeros_like(VIDEO.frames), position=known)
+    apart = film(identity=who, frames=dark, position=known)
     assert (frames[5:] == apart[5:]).all()
-    joined = film(prediction=np.zeros_like(VIDEO.frames))
+    joined = film(frames=dark)
     assert (frames[:5] == joined[:5]).all()
     assert (frames[5:] != joined[5:]).any()
-    assert (
-        compare(VIDEO.frames, forecast(0, 3, who), forecast(3, 8, who)) == film(identity=who)
-    ).all()
 
 
 def test_gif_plays_for_ever_at_its_rate_with_every_frame():

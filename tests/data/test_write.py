@@ -1,0 +1,114 @@
+"""Films that are written as they come."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.write import Mp4Writer, write_mp4
+
+
+def ramp(count: int, height: int = 32, width: int = 48) -> np.ndarray:
+    """[t, h, w, 3] frames of which each is another."""
+    y, x = np.mgrid[:height, :width]
+    frames = [np.stack([x * 4 + 8 * t, y * 6, x * 0 + 20 * t], -1) % 256 for t in range(count)]
+    return np.stack(frames).astype(np.uint8)
+
+
+def read(path: Path) -> np.ndarray:
+    with av.open(str(path)) as film:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)])
+
+
+def test_a_film_in_parts_is_the_one_written_at_once(tmp_path: Path) -> None:
+    frames = ramp(12)
+    write_mp4(tmp_path / "whole.mp4", frames, fps=10)
+    with Mp4Writer(tmp_path / "parts.mp4", fps=10) as film:
+        for part in (frames[:5], frames[5:6], frames[:0], frames[6:]):
+            film.append(part)
+    whole = read(tmp_path / "whole.mp4")
+    assert whole.shape == frames.shape
+    assert np.array_equal(read(tmp_path / "parts.mp4"), whole)
+    assert np.abs(whole.astype(int) - frames).mean() < 12  # each frame is itself, not another
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["parts.mp4", "whole.mp4"]
+
+
+def test_frames_are_taken_one_at_a_time(tmp_path: Path) -> None:
+    taken: list[int] = []
+    frames = ramp(6)
+
+    def coming():
+        for index, frame in enumerate(frames):
+            taken.append(index)
+            yield frame
+
+    with Mp4Writer(tmp_path / "film.mp4", fps=10) as film:
+        film.append(iter([frames[0]]))
+        assert film.count == 1
+        assert not (tmp_path / "film.mp4").exists()  # it appears when it is whole
+        film.append(coming())
+        assert (film.count, taken) == (7, list(range(6)))
+    assert len(read(tmp_path / "film.mp4")) == 7
+
+
+@pytest.mark.parametrize("frames", [0, 1, 40])
+def test_an_exception_leaves_the_old_film_and_nothing_else(tmp_path: Path, frames: int) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_text("old")
+    with pytest.raises(KeyError, match="mine"), Mp4Writer(path, fps=10) as film:
+        film.append(ramp(frames) if frames else [])
+        raise KeyError("mine")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_frame_is_no_film(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UserError, match=r"no frames: .*film\.mp4"),
+        Mp4Writer(tmp_path / "film.mp4", fps=10) as film,
+    ):
+        film.append([])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("odd", "found"),
+    [
+        (ramp(1, 16)[0], r"uint8 \(16, 48, 3\)"),
+        (ramp(1)[0].astype(np.float32), r"float32 \(32, 48, 3\)"),
+        (ramp(1)[0, :, :, 0], r"uint8 \(32, 48\)"),
+    ],
+)
+def test_a_frame_of_another_size_or_type_is_named(
+    tmp_path: Path, odd: np.ndarray, found: str
+) -> None:
+    with (
+        pytest.raises(ValueError, match=rf"frame 3 is {found}: expected uint8 \(32, 48, 3\)"),
+        Mp4Writer(tmp_path / "film.mp4", fps=10) as film,
+    ):
+        film.append(ramp(3))
+        film.append([odd])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_missing_or_no_folder_is_the_users_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for name in ("nowhere", "file"):
+        with pytest.raises(UserError, match=rf"cannot write: .*{name}.*film\.mp4"):
+            write_mp4(tmp_path / name / "film.mp4", ramp(2), fps=10)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(UserError, match=r"cannot write: .*film\.mp4"):
+            write_mp4(tmp_path / "film.mp4", ramp(2), fps=10)
+    finally:
+        tmp_path.chmod(0o700)
+    assert not list(tmp_path.iterdir())
