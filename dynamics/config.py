@@ -20,7 +20,9 @@ class DynamicsConfig:
     history: int = 8
     """Past frames that a node sees."""
     hidden: int = 128
-    """Width of nodes, edges and messages."""
+    """Width of nodes."""
+    edge: int = 64
+    """Width of edges and messages."""
     layers: int = 2
     """Rounds of message passing."""
     horizon: int = 10
@@ -45,6 +47,7 @@ class DynamicsConfig:
             (self.neighbours >= 1, "neighbours", "at least 1"),
             (self.history >= 2, "history", "at least 2"),
             (self.hidden >= 8 and self.hidden % 4 == 0, "hidden", "a multiple of 4, at least 8"),
+            (self.edge >= 4, "edge", "at least 4"),
             (self.layers >= 1, "layers", "at least 1"),
             (self.horizon >= 1, "horizon", "at least 1"),
             (self.noise >= 0, "noise", "0 or more"),

@@ -27,21 +27,22 @@ class InteractionConv(MessagePassing):
     the same sum, at n instead of e rows.
 
     Args:
-        hidden: width of nodes and edges.
+        hidden: width of nodes.
+        edge: width of edges and messages; there are several edges a node, so it costs more.
 
     Shapes:
-        x [n, hidden], edge_index [2, e], edge_attr [e, hidden] -> x and edge_attr, the same.
+        x [n, hidden], edge_index [2, e], edge_attr [e, edge] -> x and edge_attr, the same.
     """
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, edge: int) -> None:
         super().__init__(aggr="sum")
-        self.hidden = hidden
+        self.widths = (hidden, edge)
         self.norm = nn.LayerNorm(hidden)
-        self.source = nn.Linear(hidden, hidden, bias=False)
-        self.target = nn.Linear(hidden, hidden, bias=False)
-        self.edge = nn.Linear(hidden, hidden)
-        self.edge_out = nn.Linear(hidden, hidden)
-        self.node = mlp(2 * hidden, hidden, hidden)
+        self.source = nn.Linear(hidden, edge, bias=False)
+        self.target = nn.Linear(hidden, edge, bias=False)
+        self.edge = nn.Linear(edge, edge)
+        self.edge_out = nn.Linear(edge, edge)
+        self.node = mlp(hidden + edge, hidden, hidden)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -71,7 +72,7 @@ class InteractionConv(MessagePassing):
         return edge_attr
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(hidden={self.hidden})"
+        return f"{type(self).__name__}(hidden={self.widths[0]}, edge={self.widths[1]})"
 
 
 class GCNBlock(nn.Module):
@@ -81,7 +82,7 @@ class GCNBlock(nn.Module):
         x [n, hidden], edge_index [2, e], edge_attr (returned as it is) -> x, edge_attr.
     """
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, edge: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(hidden)
         self.conv = GCNConv(hidden, hidden, add_self_loops=True)
@@ -101,16 +102,17 @@ class AttentionBlock(nn.Module):
     Args:
         conv: GATConv (Velickovic et al., 2018), GATv2Conv (Brody et al., 2022) or TransformerConv
             (Shi et al., 2021), made for a width, with heads and edge features.
-        hidden: width of nodes and edges, a multiple of HEADS.
+        hidden: width of nodes, a multiple of HEADS.
+        edge: width of edges.
 
     Shapes:
-        x [n, hidden], edge_index [2, e], edge_attr [e, hidden] (returned as it is) -> x, edge_attr.
+        x [n, hidden], edge_index [2, e], edge_attr [e, edge] (returned as it is) -> x, edge_attr.
     """
 
-    def __init__(self, conv: Callable[..., nn.Module], hidden: int) -> None:
+    def __init__(self, conv: Callable[..., nn.Module], hidden: int, edge: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(hidden)
-        self.conv = conv(hidden, hidden // HEADS, heads=HEADS, edge_dim=hidden)
+        self.conv = conv(hidden, hidden // HEADS, heads=HEADS, edge_dim=edge)
         self.node = mlp(2 * hidden, hidden, hidden)
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,11 +122,11 @@ class AttentionBlock(nn.Module):
         return x + self.node(torch.cat([normed, heard], -1)), edge_attr
 
 
-CONVS: dict[str, Callable[[int], nn.Module]] = {
+CONVS: dict[str, Callable[[int, int], nn.Module]] = {
     "interaction": InteractionConv,
     "gcn": GCNBlock,
     "gat": partial(AttentionBlock, partial(GATConv, add_self_loops=False)),
     "gatv2": partial(AttentionBlock, partial(GATv2Conv, add_self_loops=False)),
     "transformer": partial(AttentionBlock, TransformerConv),
 }
-"""A round of message passing of a given width, by the config's name."""
+"""A round of message passing of given widths of nodes and edges, by the config's name."""

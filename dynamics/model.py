@@ -46,12 +46,13 @@ class GraphDynamics(nn.Module):
         self.register_buffer("jitter", torch.zeros(()))  # of the encoder's positions, pixels
         self.register_buffer("code_mean", torch.zeros(codes))
         self.register_buffer("code_std", torch.ones(codes))
-        hidden = config.hidden
+        hidden, edge = config.hidden, config.edge
         inputs = 3 * (config.history - 1) + 1 + codes + 2 + (4 if config.walls else 0)
         inputs += config.chance
         self.node = mlp(inputs, hidden, hidden)
-        self.edge = nn.Identity() if config.conv == "gcn" else mlp(5, hidden, hidden)
-        self.rounds = nn.ModuleList(CONVS[config.conv](hidden) for _ in range(config.layers))
+        self.edge = nn.Identity() if config.conv == "gcn" else mlp(5, edge, edge)
+        conv = CONVS[config.conv]
+        self.rounds = nn.ModuleList(conv(hidden, edge) for _ in range(config.layers))
         self.norm = nn.LayerNorm(hidden)
         self.head = mlp(hidden, hidden, 2 + 2 * codes)
         last = self.head[-1]

@@ -86,7 +86,7 @@ def test_it_learns_to_bounce_off_a_wall() -> None:
     model.fit_normalisation(statistics(tracks, SIDE))
     starts = window_starts(tracks, 4, 6)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    for step in range(250):
+    for step in range(350):
         window = gather(tracks, starts[torch.randint(len(starts), (32,))], 4, 6, 1)
         loss = unrolled_loss(model, window, 1 + 5 * (step > 60)).loss
         optimizer.zero_grad()
