@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from dlp.particles import Particles
+from dynamics.config import DynamicsConfig
 from dynamics.model import GraphDynamics
 from dynamics.state import State
 from dynamics.tracks import Tracks
@@ -32,9 +33,12 @@ def permuted(given: State, order: torch.Tensor) -> State:
     )
 
 
-def roused(model: GraphDynamics, by: float = 0.2) -> GraphDynamics:
-    """The model far from its quiet start, so that every part matters."""
+def roused(
+    config: DynamicsConfig, size: tuple[int, int] = (32, 48), by: float = 0.2
+) -> GraphDynamics:
+    """A model far from its quiet start, so that every part matters."""
     torch.manual_seed(1)
+    model = GraphDynamics(config, 3, size)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(by * torch.randn_like(weight))

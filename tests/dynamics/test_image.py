@@ -109,7 +109,7 @@ def test_a_dead_row_draws_nothing_and_gets_no_gradient() -> None:
     assert not other.grad[1, :, 0].any()
     assert other.grad[1, :, 1].any()
     alive[1, 0] = True
-    assert float(image_loss(splash, other, code, alive, frames)) > 1
+    assert float(image_loss(splash, other.detach(), code, alive, frames)) > 1
 
 
 def test_it_is_so_with_the_real_decoder() -> None:

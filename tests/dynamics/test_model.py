@@ -17,7 +17,7 @@ CONVS: tuple[Conv, ...] = ("interaction", "gcn", "gat", "gatv2", "transformer")
 
 def model(conv: Conv = "interaction") -> GraphDynamics:
     torch.manual_seed(1)
-    return roused(GraphDynamics(replace(CONFIG, conv=conv), features=3, size=(32, 48)))
+    return roused(replace(CONFIG, conv=conv))
 
 
 @pytest.mark.parametrize("conv", CONVS)

@@ -145,9 +145,12 @@ def test_train_dynamics_rollout_evaluate_demo_and_make_data_get_theirs(called: R
     assert main(["evaluate", *SOURCE, *lengths]) == 0
     assert called.arguments == ("clips", Path("runs/x"))
     expected = {"context": 4, "horizon": 6, "out": Path("o"), "limit": 0, "particles": 0}
-    assert called.options == expected
+    assert called.options == {**expected, "samples": 0, "seed": 0}
     assert main(["rollout", *SOURCE, *lengths, "--limit", "2", "--start", "3"]) == 0
-    assert (called.options["limit"], called.options["start"]) == (2, 3)
+    assert called.options == {**expected, "samples": 0, "seed": 0, "limit": 2, "start": 3}
+    for command in ("rollout", "evaluate"):
+        assert main([command, *SOURCE, *lengths, "--samples", "5", "--seed", "7"]) == 0
+        assert (called.options["samples"], called.options["seed"]) == (5, 7)
     assert main(["demo"]) == 0
     assert called.arguments == (Path("runs/demo"),)
     sizes = ["--videos", "2", "--frames", "3", "--size", "32", "--seed", "4"]

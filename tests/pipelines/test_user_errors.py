@@ -251,10 +251,14 @@ def test_a_full_disk_while_results_are_written(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("data.storage.ArrayWriter.append", full)
     line = refused(capsys, "rollout", *own.on(), *LENGTHS, "--out", tmp_path / "out")
     assert f"cannot write: {tmp_path}/out/billiards_00000.npz: No space left on device: " in line
     assert tree(tmp_path / "out") == {}
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    line = refused(capsys, "evaluate", *own.on(), *LENGTHS, "--out", tmp_path / "report")
+    assert f"cannot write: {tmp_path}/report/horizon_" in line
+    assert ": No space left on device: " in line
     shutil.rmtree(own.run / "stage2")
     (own.run / "particles" / "train.safetensors").unlink()
     before = tree(own.run)

@@ -1,0 +1,183 @@
+"""Known answers of the figures of sampled futures."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from data.videos import Truth
+from pipelines.forecast import Forecast
+from pipelines.judge import judge
+from pipelines.spread import (
+    best_of,
+    followed_rows,
+    interval_coverage,
+    live_count_error,
+    spread_figures,
+)
+from tests.pipelines.discs import disc_truth, disc_video
+
+FIGURES = [
+    "truth inside the samples' 50 % interval",
+    "truth inside the samples' 90 % interval",
+    "error of the best of 4 samples, px",
+    "error of the middle future, px",
+]
+
+
+def everyone(t: int, m: int) -> np.ndarray:
+    return np.ones((t, m), bool)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("samples", [19, 39, 99])
+def test_samples_drawn_like_the_truth_cover_it_as_often_as_they_say(share: float, samples: int):
+    drawn = np.random.default_rng(0).standard_exponential((samples + 1, 40, 200, 2))
+    found = interval_coverage(drawn[1:], drawn[0], everyone(40, 200), share)
+    assert found == pytest.approx(share, abs=0.01)
+
+
+def test_samples_that_are_too_sure_or_unsure_do_not() -> None:
+    drawn = np.random.default_rng(0).standard_normal((20, 40, 200, 2))
+    for scale, low, high in ((0.3, 0.1, 0.3), (3.0, 0.8, 1.0)):
+        found = interval_coverage(drawn[1:] * scale, drawn[0], everyone(40, 200), 0.5)
+        assert low < found < high
+
+
+def test_a_truth_far_away_is_never_inside_and_one_in_the_middle_always() -> None:
+    samples = np.random.default_rng(0).standard_normal((19, 5, 3, 2))
+    true = np.median(samples, 0)
+    assert interval_coverage(samples, true, everyone(5, 3), 0.5) == 1
+    assert interval_coverage(samples, true + 100, everyone(5, 3), 0.9) == 0
+    half = true + np.array([100, 0])  # x is outside, y is inside
+    assert interval_coverage(samples, half, everyone(5, 3), 0.9) == 0.5
+
+
+def test_what_is_hidden_does_not_count_for_the_interval() -> None:
+    samples = np.random.default_rng(0).standard_normal((19, 5, 3, 2))
+    true, visible = np.median(samples, 0), everyone(5, 3)
+    true[1:3] += 100
+    visible[1:3] = False
+    assert interval_coverage(samples, true, visible, 0.5) == 1
+    assert interval_coverage(samples, true, ~visible, 0.5) == 0
+    assert np.isnan(interval_coverage(samples, true, visible & False, 0.5))
+
+
+def test_the_best_sample_is_each_objects_own_over_all_its_steps() -> None:
+    true = np.zeros((2, 3, 2))
+    samples = np.zeros((2, 2, 3, 2))
+    samples[0, :, 0] = [3, 4]  # 5 pixels off, the other one is 1 and then 3
+    samples[1, :, 0, 0] = [1, 3]
+    samples[0, :, 1, 0] = [0, 2]  # near at one step, far at the other
+    samples[1, :, 1, 0] = [2, 1]
+    visible = everyone(2, 3)
+    visible[:, 2] = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = best_of(samples, true, visible)
+    np.testing.assert_allclose(found, [2, 1, np.nan])
+    visible[0, 1] = False  # of the second object only the last step counts
+    np.testing.assert_allclose(best_of(samples, true, visible), [2, 1, np.nan])
+    visible[:, 1] = [True, False]
+    np.testing.assert_allclose(best_of(samples, true, visible), [2, 0, np.nan])
+
+
+def test_a_row_given_to_another_stays_where_its_first_particle_left() -> None:
+    steps, rows = 5, 3
+    position = np.arange(steps * rows * 2, dtype=float).reshape(steps, rows, 2)
+    identity = np.tile(np.arange(rows), (steps, 1))
+    identity[2:, 1] = [-1, 7, 7]  # left at step 2, another one came at step 3
+    before = position.copy()
+    found = followed_rows(position, identity)
+    assert np.array_equal(position, before)
+    assert np.array_equal(found[:, [0, 2]], position[:, [0, 2]])
+    assert np.array_equal(found[:2, 1], position[:2, 1])
+    assert (found[2:, 1] == position[1, 1]).all()
+    several = followed_rows(np.stack([position, position]), np.stack([identity, identity * 0]))
+    assert np.array_equal(several[0], found)
+    assert np.array_equal(several[1], position)
+
+
+def test_live_particles_are_counted_against_visible_objects() -> None:
+    transparency = np.array([[1.0, 0.9, 0.1], [1.0, 0.2, 0.2], [0.0, 0.0, 0.0]])
+    visible = np.array([[True, True], [True, True], [True, False]])
+    truth = Truth(np.zeros((3, 2, 2), np.float32), visible, np.ones((3, 2), np.float32))
+    assert live_count_error(transparency, truth) == pytest.approx((0 + 1 + 1) / 3)
+
+
+def test_all_figures_together() -> None:
+    true = np.zeros((3, 2, 2))
+    samples = np.stack([true + np.array([d, 0]) for d in (-2.0, -1.0, 1.5, 3.0)])
+    found = spread_figures(samples, true + np.array([0, 5]), true, everyone(3, 2))
+    assert found == dict(zip(FIGURES, (1.0, 1.0, 1.0, 5.0), strict=True))
+
+
+@pytest.mark.xfail(strict=True, reason="nanmean of nothing warns")
+def test_nothing_followed_gives_no_number_and_no_warning() -> None:
+    nothing = np.zeros((3, 0, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = spread_figures(np.zeros((4, 3, 0, 2)), nothing, nothing, everyone(3, 0))
+    assert list(found) == FIGURES
+    assert np.isnan(list(found.values())).all()
+
+
+CONTEXT, STEPS, SIZE = 4, 10, 32
+
+
+def forecast(start: int, stop: int, shift: float = 0.0) -> Forecast:
+    """The discs in rows 3, 1, 2 of four, ever further off to the right."""
+    steps, truth = stop - start, disc_truth(STEPS, SIZE)
+    position = np.zeros((steps, 4, 2), np.float32)
+    position[:, [3, 1, 2]] = truth.position[start:stop]
+    position[..., 0] += shift * np.arange(1, steps + 1)[:, None]
+    live = np.array([0.0, 1, 1, 1])
+    return Forecast(
+        disc_video(STEPS, SIZE).frames[start:stop],
+        position,
+        np.tile(live, (steps, 1)),
+        np.zeros((steps, 4, 2)),
+        np.tile(np.where(live > 0, np.arange(4), -1), (steps, 1)),
+    )
+
+
+def sampled(*shifts: float) -> Forecast:
+    futures = [forecast(CONTEXT, STEPS, shift) for shift in shifts]
+    names = ("frames", "position", "transparency", "appearance", "identity")
+    return Forecast(*(np.stack([getattr(one, name) for one in futures]) for name in names))
+
+
+def judged(drawn: Forecast | None, future: Forecast) -> dict[str, float]:
+    video = disc_video(STEPS, SIZE)
+    return judge(video, forecast(0, CONTEXT), future, CONTEXT, video.frames[0], drawn).particles
+
+
+def test_a_judgement_has_the_spread_of_the_samples_that_are_given() -> None:
+    future = forecast(CONTEXT, STEPS, 2.0)
+    found = judged(sampled(-1.5, -1.0, 0.5, 1.0), future)
+    horizon = STEPS - CONTEXT
+    mean_step = (1 + horizon) / 2
+    assert found["truth inside the samples' 90 % interval"] == 1
+    assert found["truth inside the samples' 50 % interval"] == 1
+    assert found["error of the best of 4 samples, px"] == pytest.approx(0.5 * mean_step, rel=1e-4)
+    assert found["error of the middle future, px"] == pytest.approx(2 * mean_step, rel=1e-4)
+    assert found["live particles off the visible objects' number"] == 0
+    off = judged(sampled(1.0, 2.0, 3.0, 4.0), future)
+    # x lies beside every sample, y on all of them.
+    assert off["truth inside the samples' 90 % interval"] == 0.5
+    assert off["error of the best of 4 samples, px"] == pytest.approx(mean_step, rel=1e-4)
+    plain = judged(None, future)
+    assert plain == {name: value for name, value in found.items() if name not in FIGURES}
+
+
+def test_a_sample_whose_row_is_given_to_another_is_not_judged_by_that_one() -> None:
+    drawn, future = sampled(0.0, 0.0, 0.0, 0.0), forecast(CONTEXT, STEPS)
+    assert judged(drawn, future)["error of the best of 4 samples, px"] == 0
+    drawn.position[:, 3:, 2] = 500.0  # far outside, but it is another's place
+    drawn.identity[:, 3:, 2] = 9
+    disc_at_rest = judged(drawn, future)
+    assert disc_at_rest["error of the best of 4 samples, px"] == 0  # row 2 holds the one at rest
+    drawn.identity[:, 3:, 2] = 2
+    assert judged(drawn, future)["error of the best of 4 samples, px"] > 50
