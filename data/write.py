@@ -38,11 +38,9 @@ class Mp4Writer:
 
     def __enter__(self) -> Mp4Writer:
         self._aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        self._open = contextlib.ExitStack()
-        self._open.callback(self._aside.unlink, missing_ok=True)
         with self._writing():
-            self._container = self._open.enter_context(
-                av.open(str(self._aside), "w", format="mp4", options={"movflags": "+faststart"})
+            self._container = av.open(
+                str(self._aside), "w", format="mp4", options={"movflags": "+faststart"}
             )
             rate = Fraction(self.fps).limit_denominator(1000)
             options = {"crf": str(self.crf), "preset": "medium"}
@@ -82,11 +80,17 @@ class Mp4Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._open, self._writing():
+        try:
             if error is None and self.count:
-                self._container.mux(self._stream.encode())
+                with self._writing():
+                    self._container.mux(self._stream.encode())
+                    self._container.close()
+                    self._aside.replace(self.path)
+        finally:
+            with contextlib.suppress(OSError, av.FFmpegError):  # a full disk is still full
                 self._container.close()
-                self._aside.replace(self.path)
+            with contextlib.suppress(OSError):  # nor is there a file in a folder that is none
+                self._aside.unlink()
         if error is None and not self.count:
             raise UserError(f"no frames: {self.path}: a film needs at least one")
 

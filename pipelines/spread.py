@@ -6,6 +6,7 @@ import numpy as np
 
 from data.videos import Truth
 from dlp.particles import LIVE
+from pipelines.results import mean
 
 
 def followed_rows(position: np.ndarray, identity: np.ndarray) -> np.ndarray:
@@ -96,6 +97,6 @@ def spread_figures(
     return {
         "truth inside the samples' 50 % interval": interval_coverage(samples, true, visible, 0.5),
         "truth inside the samples' 90 % interval": interval_coverage(samples, true, visible, 0.9),
-        f"error of the best of {len(samples)} samples, px": float(np.nanmean(best)),
-        "error of the middle future, px": float(np.nanmean(alone)),
+        f"error of the best of {len(samples)} samples, px": float(mean(best)),
+        "error of the middle future, px": float(mean(alone)),
     }

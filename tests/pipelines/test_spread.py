@@ -114,7 +114,6 @@ def test_all_figures_together() -> None:
     assert found == dict(zip(FIGURES, (1.0, 1.0, 1.0, 5.0), strict=True))
 
 
-@pytest.mark.xfail(strict=True, reason="nanmean of nothing warns")
 def test_nothing_followed_gives_no_number_and_no_warning() -> None:
     nothing = np.zeros((3, 0, 2))
     with warnings.catch_warnings():
