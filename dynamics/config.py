@@ -10,9 +10,10 @@ from typing import Literal
 class DynamicsConfig:
     """Graph dynamics over linked particles (GNS, section 3; DLP, section 5)."""
 
-    conv: Literal["interaction", "gcn", "gat", "gatv2", "transformer"] = "interaction"
-    """Message passing: `interaction` carries and changes edge features; transformer attends by
-    them and carries them; gat and gatv2 attend by them; `gcn`, the paper's, has none."""
+    conv: Literal["interaction", "summed", "gcn", "gat", "gatv2", "transformer"] = "interaction"
+    """Message passing: `interaction` carries and changes edge features and attends by them;
+    `summed` does not attend; `transformer` attends by them and carries them; `gat` and `gatv2`
+    attend by them; `gcn`, the paper's, has none."""
     target: Literal["acceleration", "displacement"] = "acceleration"
     """What is predicted: the change of the velocity, or the velocity itself."""
     neighbours: int = 5
@@ -21,7 +22,7 @@ class DynamicsConfig:
     """Past frames that a node sees."""
     hidden: int = 128
     """Width of nodes."""
-    edge: int = 64
+    edge: int = 128
     """Width of edges and messages."""
     layers: int = 2
     """Rounds of message passing."""
@@ -39,7 +40,7 @@ class DynamicsConfig:
     """Weight of the squared error of predicted frames, through the decoder; 0: it is not used."""
 
     def __post_init__(self) -> None:
-        convs = ("interaction", "gcn", "gat", "gatv2", "transformer")
+        convs = ("interaction", "summed", "gcn", "gat", "gatv2", "transformer")
         targets = ("acceleration", "displacement")
         rules = [
             (self.conv in convs, "conv", f"one of {', '.join(convs)}"),
@@ -47,7 +48,7 @@ class DynamicsConfig:
             (self.neighbours >= 1, "neighbours", "at least 1"),
             (self.history >= 2, "history", "at least 2"),
             (self.hidden >= 8 and self.hidden % 4 == 0, "hidden", "a multiple of 4, at least 8"),
-            (self.edge >= 4, "edge", "at least 4"),
+            (self.edge >= 4 and self.edge % 4 == 0, "edge", "a multiple of 4, at least 4"),
             (self.layers >= 1, "layers", "at least 1"),
             (self.horizon >= 1, "horizon", "at least 1"),
             (self.noise >= 0, "noise", "0 or more"),

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GATConv, GATv2Conv, GCNConv, MessagePassing, TransformerConv
+from torch_geometric.utils import softmax
 
 HEADS = 4
 """Of attention; the width of a node divides by it."""
@@ -21,20 +22,23 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 class InteractionConv(MessagePassing):
     """Residual message passing with edge features (GNS, section 3; interaction networks).
 
-    e'_ij = e_ij + MLP(LN([e_ij, x_i, x_j])), x'_i = x_i + MLP(LN([x_i, sum_j e'_ij])).
+    e'_ij = e_ij + MLP([e_ij, LN(x_i), LN(x_j)]), x'_i = x_i + MLP([LN(x_i), sum_j w_ij e'_ij]).
 
-    The first linear map of the edge's MLP is applied to nodes before they are gathered to edges:
-    the same sum, at n instead of e rows.
+    GNS sums the messages as they are (w = 1). Here each head's part is weighed by attention,
+    w_ij = softmax_j(a . e'_ij): of several neighbours the one that is about to be hit counts. The
+    first linear map of the edge's MLP is applied to nodes before they are gathered to edges: the
+    same sum, at n instead of e rows.
 
     Args:
         hidden: width of nodes.
-        edge: width of edges and messages; there are several edges a node, so it costs more.
+        edge: width of edges and messages, a multiple of HEADS.
+        attend: whether messages are weighed, or summed as they are.
 
     Shapes:
         x [n, hidden], edge_index [2, e], edge_attr [e, edge] -> x and edge_attr, the same.
     """
 
-    def __init__(self, hidden: int, edge: int) -> None:
+    def __init__(self, hidden: int, edge: int, attend: bool = True) -> None:
         super().__init__(aggr="sum")
         self.widths = (hidden, edge)
         self.norm = nn.LayerNorm(hidden)
@@ -42,14 +46,18 @@ class InteractionConv(MessagePassing):
         self.target = nn.Linear(hidden, edge, bias=False)
         self.edge = nn.Linear(edge, edge)
         self.edge_out = nn.Linear(edge, edge)
+        self.attend: nn.Linear | None = nn.Linear(edge, HEADS) if attend else None
         self.node = mlp(hidden + edge, hidden, hidden)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
         super().reset_parameters()
-        for module in (self.norm, self.source, self.target, self.edge, self.edge_out):
+        parts = (self.norm, self.source, self.target, self.edge, self.edge_out)
+        for module in parts:
             module.reset_parameters()
+        if self.attend is not None:
+            self.attend.reset_parameters()
         for layer in self.node:
             if isinstance(layer, nn.Linear):
                 layer.reset_parameters()
@@ -67,9 +75,12 @@ class InteractionConv(MessagePassing):
         """The change of each edge."""
         return self.edge_out(nn.functional.silu(s_j + t_i + self.edge(edge_attr)))
 
-    def message(self, edge_attr: Tensor) -> Tensor:
-        """What an edge tells its target."""
-        return edge_attr
+    def message(self, edge_attr: Tensor, index: Tensor, size_i: int) -> Tensor:
+        """What an edge tells its target, by its share of the attention."""
+        if self.attend is None:
+            return edge_attr
+        share = softmax(self.attend(edge_attr), index, num_nodes=size_i)  # (e, heads)
+        return (edge_attr.unflatten(-1, (HEADS, -1)) * share[..., None]).flatten(-2)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(hidden={self.widths[0]}, edge={self.widths[1]})"
@@ -124,6 +135,7 @@ class AttentionBlock(nn.Module):
 
 CONVS: dict[str, Callable[[int, int], nn.Module]] = {
     "interaction": InteractionConv,
+    "summed": partial(InteractionConv, attend=False),
     "gcn": GCNBlock,
     "gat": partial(AttentionBlock, partial(GATConv, add_self_loops=False)),
     "gatv2": partial(AttentionBlock, partial(GATv2Conv, add_self_loops=False)),

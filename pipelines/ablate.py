@@ -40,13 +40,13 @@ WINDOWS = 512
 
 CHANGES: dict[str, dict[str, Any]] = {
     "as configured": {},
+    "messages summed": {"conv": "summed"},
     "conv gcn (the paper's)": {"conv": "gcn"},
     "conv gat": {"conv": "gat"},
     "conv gatv2": {"conv": "gatv2"},
     "conv transformer": {"conv": "transformer"},
-    "half as wide": {"hidden": 64, "edge": 32},
-    "edges of width 32": {"edge": 32},
-    "edges of width 128": {"edge": 128},
+    "half as wide": {"hidden": 64, "edge": 64},
+    "edges half as wide": {"edge": 64},
     "one round": {"layers": 1},
     "three rounds": {"layers": 3},
     "k 1": {"neighbours": 1},

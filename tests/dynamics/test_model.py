@@ -11,8 +11,8 @@ from dynamics.state import State
 from tests.dynamics.made import permuted, roused, state
 
 CONFIG = DynamicsConfig(history=4, hidden=16, neighbours=3)
-Conv = Literal["interaction", "gcn", "gat", "gatv2", "transformer"]
-CONVS: tuple[Conv, ...] = ("interaction", "gcn", "gat", "gatv2", "transformer")
+Conv = Literal["interaction", "summed", "gcn", "gat", "gatv2", "transformer"]
+CONVS: tuple[Conv, ...] = ("interaction", "summed", "gcn", "gat", "gatv2", "transformer")
 
 
 def model(conv: Conv = "interaction") -> GraphDynamics:
