@@ -134,6 +134,7 @@ def _evaluate(given: Namespace) -> None:
         particles=given.particles,
         samples=given.samples,
         seed=given.seed,
+        lpips=given.lpips,
     )
 
 
@@ -193,7 +194,7 @@ COMMANDS = {
     "fine-tune": Command("train both stages further, together", options.fine_tune, _fine_tune),
     "ablate": Command("what each choice of stage 2 is worth", options.ablate, _ablate),
     "rollout": Command("forecast videos", options.rollout, _rollout),
-    "evaluate": Command("measure forecasts beside baselines", options.forecast, _evaluate),
+    "evaluate": Command("measure forecasts beside baselines", options.evaluate, _evaluate),
     "evaluate-dlp": Command("measure stage 1 alone", options.evaluate_part, _evaluate_dlp),
     "evaluate-tracking": Command(
         "measure identity alone", options.evaluate_part, _evaluate_tracking

@@ -6,31 +6,37 @@ particlecast evaluate --data SOURCE --run DIR --context 10 --horizon 20 --out OU
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from data.errors import UserError
 from data.source import part, require_length
 from data.videos import Dataset, Video
 from data.write import write_mp4
 from dynamics.futures import sample
-from pipelines.baselines import (
-    temporal_median,
-)
+from pipelines.baselines import temporal_median
 from pipelines.boards import Board, fresh_board
 from pipelines.film import compare
 from pipelines.folders import make_folder
 from pipelines.forecast import join, observe, predict, reconstruct, undrawn
 from pipelines.judge import Judged, judge
 from pipelines.load import TrainedDLP, check_size, held_out, load_dlp, load_dynamics, open_data
+from pipelines.lpips import LPIPS, SMALLEST, Trunk, load_lpips
 from pipelines.progress import reporting
 from pipelines.report import FIGURES, EvaluationResult, Scores, machine, mean, verdict, write_report
 
 FILMS = 6
 BOARD_FILMS = 2
 LONG_VIDEO_WINDOWS = 12
-CURVES = ("psnr", "ssim", "psnr_moving", "position_error")
+CURVES = ("psnr", "ssim", "psnr_moving", "lpips_alex", "lpips_vgg", "position_error")
+TRUNKS: dict[str, tuple[Trunk, ...]] = {
+    "none": (),
+    "alex": ("alex",),
+    "vgg": ("vgg",),
+    "both": ("alex", "vgg"),
+}
 
 
 def evaluate(
@@ -43,6 +49,7 @@ def evaluate(
     particles: int = 0,
     samples: int = 0,
     seed: int = 0,
+    lpips: str = "alex",
 ) -> EvaluationResult:
     """Write OUT/report.md, report.json, their plots and OUT/films.
 
@@ -56,16 +63,20 @@ def evaluate(
         particles: K, if there may be more things than in training; 0: as trained.
         samples: futures drawn at random; with true tracks their spread is measured.
         seed: of these.
+        lpips: which trunks look, one of TRUNKS.
 
     Raises:
         UserError: the run, the source or the lengths are unfit.
     """
+    if lpips not in TRUNKS:
+        raise UserError(f"--lpips must be one of {', '.join(TRUNKS)}, found {lpips!r}")
     dlp = load_dlp(run, particles)
     dynamics = load_dynamics(run, dlp)
     dataset = open_data(data, dlp.frames)
     check_size(dlp, dataset.whole, data)
     windows = held_out_windows(dataset, dlp, context, horizon)[: limit or None]
     make_folder(out / "films")
+    perceptual, notes = _perceptual(lpips, dlp.model.size)
     with reporting() as progress:
         still = temporal_median(np.concatenate([v.frames[:: len(v) // 10 + 1] for v in windows]))
         board, judged = fresh_board(run / "tensorboard" / "evaluate"), []
@@ -78,14 +89,14 @@ def evaluate(
             if samples:
                 moved = sample(dynamics, observed.state, horizon, samples, seed)
                 drawn = join([undrawn(dlp.model, part) for part in moved])
-            judged.append(judge(video, seen, future, context, still, drawn))
+            judged.append(judge(video, seen, future, context, still, drawn, perceptual))
             if index < FILMS:
                 film = compare(video.frames, seen, future)
                 write_mp4(out / "films" / f"{video.name}.mp4", film, video.fps)
                 if index < BOARD_FILMS:
                     board.film(f"evaluate/{video.name}", film, video.fps, 0)
             progress("evaluating", (index + 1) / len(windows))
-    result = collect(judged, _meta(data, run, dataset, windows, context, horizon))
+    result = collect(judged, _meta(data, run, dataset, windows, context, horizon), notes)
     write_report(out, result)
     _show(board, result)
     print(f"{verdict(result)}\nthe report is {out / 'report.md'}", file=sys.stderr)
@@ -114,8 +125,24 @@ def held_out_windows(dataset: Dataset, dlp: TrainedDLP, context: int, horizon: i
     return windows
 
 
-def collect(judged: Sequence[Judged], meta: dict[str, object]) -> EvaluationResult:
-    """The windows' figures as one result."""
+def _perceptual(which: str, size: tuple[int, int]) -> tuple[dict[str, LPIPS], dict[str, str]]:
+    """LPIPS by trunk, and why the others are missing."""
+    found, notes = {}, {}
+    for trunk in TRUNKS[which]:
+        name = f"LPIPS, {trunk}"
+        if min(size) < SMALLEST:
+            notes[name] = f"not computed: frames of less than {SMALLEST} pixels"
+        elif (model := load_lpips(trunk)) is None:
+            notes[name] = "not computed: run particlecast get-weights"
+        else:
+            found[trunk] = model
+    return found, notes
+
+
+def collect(
+    judged: Sequence[Judged], meta: dict[str, object], notes: Mapping[str, str] | None = None
+) -> EvaluationResult:
+    """The windows' figures as one result; notes: what is missing, and why."""
     names = list(dict.fromkeys(name for one in judged for name in one.curves))
 
     def scores(name: str) -> Scores:
@@ -132,6 +159,7 @@ def collect(judged: Sequence[Judged], meta: dict[str, object]) -> EvaluationResu
         reconstruction_psnr=np.array([one.reconstruction for one in judged]),
         particles={n: np.array([one.particles.get(n, np.nan) for one in judged]) for n in figures},
         meta=meta,
+        notes=notes or {},
     )
 
 

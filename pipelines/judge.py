@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from pipelines.baselines import (
     optical_flow,
 )
 from pipelines.forecast import Forecast, join
+from pipelines.lpips import LPIPS, lpips
 from pipelines.metrics import (
     coverage,
     jitter,
@@ -53,8 +55,18 @@ def judge(
     context: int,
     still: np.ndarray,
     drawn: Forecast | None = None,
+    perceptual: Mapping[str, LPIPS] | None = None,
 ) -> Judged:
-    """All figures of one window of exactly context + horizon frames; drawn: sampled futures."""
+    """All figures of one window of exactly context + horizon frames.
+
+    Args:
+        video: the window.
+        seen, future: its context as reconstructed, and the forecast.
+        context: frames that were seen.
+        still: the videos' median frame.
+        drawn: sampled futures.
+        perceptual: LPIPS by trunk.
+    """
     known = np.ascontiguousarray(video.frames[:context])
     true = np.ascontiguousarray(video.frames[context:])
     horizon = len(true)
@@ -73,6 +85,9 @@ def judge(
         }
         for name, frames in pixels.items()
     }
+    for trunk, model in (perceptual or {}).items():
+        for name, frames in pixels.items():
+            curves[name][f"lpips_{trunk}"] = lpips(model, frames, true)
     particles = {"jitter of the context's tracks, px": jitter(seen.position, seen.transparency)}
     if video.truth is not None:
         side = max(true.shape[1:3])

@@ -17,7 +17,7 @@ from data.errors import UserError
 from pipelines.frames import to_tensor
 
 CHUNK = 16
-SMALLEST = 35
+SMALLEST = 31
 """Side in pixels that AlexNet's poolings leave something of."""
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """Of the input, which LPIPS takes from -1 to 1."""

@@ -111,7 +111,7 @@ def ablate(parser: ArgumentParser) -> None:
 
 
 def forecast(parser: ArgumentParser) -> None:
-    """The options of evaluate, and of rollout among others."""
+    """What rollout and evaluate share."""
     _source_and_run(parser)
     parser.add_argument(
         "--context", type=int, required=True, help="Frames that the forecast may see."
@@ -136,6 +136,17 @@ def forecast(parser: ArgumentParser) -> None:
 def _output(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=str, required=True, help="Folder for what is written.")
     parser.add_argument("--limit", type=int, default=0, help="Take at most so many videos; 0: all.")
+
+
+def evaluate(parser: ArgumentParser) -> None:
+    """The options of evaluate."""
+    forecast(parser)
+    parser.add_argument(
+        "--lpips",
+        type=str,
+        default="alex",
+        help="Trunks of LPIPS: alex, vgg, both or none; they need particlecast get-weights.",
+    )
 
 
 def evaluate_part(parser: ArgumentParser) -> None:

@@ -19,7 +19,6 @@ from pipelines.results import EvaluationResult, Scores, interval, machine, mean
 
 __all__ = ["EvaluationResult", "Scores", "machine", "mean", "verdict", "write_report"]
 
-LPIPS_MISSING = "not computed: no weight file was given"
 _STEPS = (1, 5, 10, 20)
 
 
@@ -60,6 +59,17 @@ FIGURES = (
         4,
         "torchmetrics: Gaussian window of sigma 1.5 (11 x 11), per RGB channel, data range 1, "
         "per frame; then the mean over frames and videos.",
+    ),
+    *(
+        Figure(
+            f"lpips_{trunk}",
+            f"LPIPS, {title}",
+            "less is better, 0 is equal",
+            4,
+            f"version 0.1, linear heads, {title}, frames as they are (not enlarged), per frame; "
+            "then the mean over frames and videos.",
+        )
+        for trunk, title in (("alex", "AlexNet"), ("vgg", "VGG-16"))
     ),
     Figure(
         "position_error",
@@ -144,8 +154,7 @@ def _summary(result: EvaluationResult) -> dict[str, object]:
         "particles": {
             name: {"mean": mean(values), "per_video": values} for name, values in once.items()
         },
-        "lpips": None,
-        "lpips_note": LPIPS_MISSING,
+        "missing": dict(result.notes),
         "verdict": verdict(result),
     }
 
@@ -235,9 +244,11 @@ def _page(result: EvaluationResult) -> str:
     for name, values in once.items():
         cell = _cell(float(mean(values)), 3) + _range(*interval(values, result.seed), 3)
         lines.append(f"| {name} | {cell} |")
-    lines += [f"| LPIPS | {LPIPS_MISSING} |", "", "## What was evaluated", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {reason} |" for name, reason in result.notes.items()]
+    lines += ["", "## What was evaluated", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in result.meta.items()]
     lines += ["", "## Conventions", ""]
-    lines += [f"- {figure.title}: {figure.convention}" for figure in FIGURES]
+    measured = [figure for figure in FIGURES if _scores(result, figure)]
+    lines += [f"- {figure.title}: {figure.convention}" for figure in measured]
     lines += [f"- Particles: {_PARTICLES_CONVENTION}", ""]
     return "\n".join(lines)

@@ -19,6 +19,8 @@ class Scores:
 
     Args:
         psnr, ssim, psnr_moving: [v, h]; None for a method that forecasts no pixels.
+        lpips_alex, lpips_vgg: [v, h]; None too where there were no weights or they were not asked
+            for.
         position_error: [v, h] pixels, each video's mean over its objects; None without truth
             or for a method that forecasts no positions.
     """
@@ -26,6 +28,8 @@ class Scores:
     psnr: np.ndarray | None = None
     ssim: np.ndarray | None = None
     psnr_moving: np.ndarray | None = None
+    lpips_alex: np.ndarray | None = None
+    lpips_vgg: np.ndarray | None = None
     position_error: np.ndarray | None = None
 
 
@@ -41,6 +45,7 @@ class EvaluationResult:
             these the data allows.
         meta: what was evaluated, in the order to print: data, config, seed, minutes, videos,
             frames; `machine` adds its part. Values must be fit for JSON.
+        notes: figure to why it is missing.
         seed: of the bootstrap.
     """
 
@@ -49,6 +54,7 @@ class EvaluationResult:
     reconstruction_psnr: np.ndarray
     particles: Mapping[str, np.ndarray] = field(default_factory=dict)
     meta: Mapping[str, object] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
 
 

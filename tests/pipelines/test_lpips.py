@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from torchmetrics.functional.image import lpips as reference
 
 from data.errors import UserError
 from pipelines.lpips import FILES, LPIPS, TRUNKS, load_lpips, lpips, shapes
+from tests.pipelines.commands import Trained, particlecast, refused
 
 NETS = {"alex": ("alexnet", 12), "vgg": ("vgg16", 30)}
 
@@ -75,3 +77,27 @@ def test_weights_are_looked_for_and_checked(tmp_path: Path) -> None:
     (tmp_path / FILES["alex"]).write_bytes(b"no weights")
     with pytest.raises(UserError, match="run particlecast get-weights again"):
         load_lpips("alex", tmp_path)
+
+
+def test_evaluate_tells_it_where_there_are_weights(
+    own: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.lpips.default_root", lambda: tmp_path)
+    words = ("--context", 8, "--horizon", 4, "--limit", 1, "--lpips", "both")
+    particlecast("evaluate", *own.on(), *words, "--out", tmp_path / "without")
+    page = (tmp_path / "without" / "report.md").read_text()
+    assert "| LPIPS, alex | not computed: run particlecast get-weights |" in page
+    (tmp_path / "weights").mkdir()
+    save_file(drawn("alex"), tmp_path / "weights" / FILES["alex"])
+    particlecast("evaluate", *own.on(), *words, "--out", tmp_path / "with")
+    page = (tmp_path / "with" / "report.md").read_text()
+    assert "## LPIPS, AlexNet (less is better, 0 is equal)" in page
+    assert "| LPIPS, vgg | not computed: run particlecast get-weights |" in page
+    found = json.loads((tmp_path / "with" / "report.json").read_text())["per_step"]["lpips_alex"]
+    assert {"model", "copy-last", "optical flow"} <= found["methods"].keys()
+    assert found["methods"]["model"]["overall"]["mean"] > 0
+
+
+def test_an_unknown_trunk_is_refused(own: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--context", 8, "--horizon", 4, "--out", "nowhere", "--lpips", "squeeze")
+    assert "--lpips must be one of" in refused(capsys, "evaluate", *own.on(), *words)

@@ -33,6 +33,7 @@ def outcome(**changes: Any) -> EvaluationResult:
         "reconstruction_psnr": np.linspace(36, 38, VIDEOS),
         "particles": {"coverage": np.full(VIDEOS, 0.99), "jitter, px": np.full(VIDEOS, np.nan)},
         "meta": {"data": "synthetic:discs", "seed": 3, "minutes": 1.5},
+        "notes": {"LPIPS, alex": "not computed: run particlecast get-weights"},
         **changes,
     }
     return EvaluationResult(**arguments)
@@ -49,7 +50,7 @@ def test_the_page_has_each_method_at_the_chosen_steps(tmp_path):
     assert "| constant velocity of the truth | 1.00 | 1.00 |" in page
     assert "| coverage | 0.990 [0.990, 0.990] |" in page
     assert "| jitter, px | – |" in page
-    assert "| LPIPS | not computed" in page
+    assert "| LPIPS, alex | not computed: run particlecast get-weights |" in page
     assert "| data | synthetic:discs |" in page
     for picture in re.findall(r"\]\((\S+\.png)\)", page):
         with Image.open(tmp_path / "out" / picture) as image:
@@ -74,7 +75,7 @@ def test_the_file_for_programs_holds_every_number_and_no_nan(tmp_path):
         "constant velocity of the truth",
     }
     assert summary["particles"]["jitter, px"]["mean"] is None
-    assert summary["lpips"] is None
+    assert summary["missing"] == {"LPIPS, alex": "not computed: run particlecast get-weights"}
     assert summary["meta"]["seed"] == 3
 
 
