@@ -85,13 +85,25 @@ def move(
 
 
 def sample(
-    dynamics: GraphDynamics, state: State, horizon: int, samples: int, seed: int = 0
+    dynamics: GraphDynamics,
+    state: State,
+    deviation: Tensor,
+    horizon: int,
+    samples: int,
+    seed: int = 0,
 ) -> Iterator[Moved]:
     """Futures drawn at random, each consistent in itself, as b = samples sets.
 
+    Where a particle begins is drawn too, from the uncertainty of its position: its past is moved
+    with it.
+
     Args:
         state: one set.
+        deviation: [1, n, 2] of its positions, in [-1, 1] units.
         seed: of what is drawn.
     """
+    generator = torch.Generator().manual_seed(seed)
     several = state.sets(torch.zeros(samples, dtype=torch.long))
-    return move(dynamics, several, horizon, torch.Generator().manual_seed(seed))
+    away = torch.randn(samples, *deviation.shape[1:], generator=generator) * deviation
+    several = replace(several, position=several.position + away[:, None])
+    return move(dynamics, several, horizon, generator)

@@ -33,12 +33,15 @@ class Tracks:
             between sightings and beyond them, the nearest sighting's.
         seen: [t, n] bool.
         left: [t, n] bool, after the last sighting of one that has moved out of the frame.
+        deviation: [t, n, 2] standard deviation of the position, in [-1, 1] units; between
+            sightings and beyond them, the nearest sighting's.
     """
 
     position: Tensor
     code: Tensor
     seen: Tensor
     left: Tensor
+    deviation: Tensor
 
     def __len__(self) -> int:
         return len(self.position)
@@ -90,7 +93,8 @@ def track(
     live = particles.transparency.numpy() > LIVE
     spread = looks[live].std(0) + 1e-6 if live.any() else np.ones(looks.shape[-1])
     half = torch.tensor([size[1], size[0]]) / 2
-    sigma = ((particles.log_variance / 2).exp() * half).square().mean(-1).sqrt().numpy()
+    deviation = (particles.log_variance / 2).exp()
+    sigma = (deviation * half).square().mean(-1).sqrt().numpy()
     identities = link(
         pixels,
         looks / np.maximum(spread, FLAT),
@@ -104,18 +108,20 @@ def track(
     code = encode_code(particles)
     position_rows = torch.zeros(t, n, 2)
     code_rows = torch.zeros(t, n, code.shape[-1])
+    deviation_rows = torch.zeros(t, n, 2)
     seen = torch.zeros(t, n, dtype=torch.bool)
     ids = torch.from_numpy(identities)
     frame, slot = (ids >= 0).nonzero(as_tuple=True)
     row = ids[frame, slot]
     position_rows[frame, row] = particles.position[frame, slot]
     code_rows[frame, row] = code[frame, slot]
+    deviation_rows[frame, row] = deviation[frame, slot]
     seen[frame, row] = True
     position = fill(position_rows, seen)
     left = has_left(position, seen)
     code_rows = _nearest(code_rows, seen)
     code_rows[..., -1] = torch.where(left, -LOGIT, code_rows[..., -1])
-    return Tracks(position, code_rows, seen, left)
+    return Tracks(position, code_rows, seen, left, _nearest(deviation_rows, seen))
 
 
 def has_left(position: Tensor, seen: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from dynamics.tracks import Tracks, track
 from pipelines.frames import to_tensor
 
 CHUNK = 64
-FIELDS = ("position", "code", "seen", "left")
+FIELDS = ("position", "code", "seen", "left", "deviation")
 
 
 @torch.no_grad()

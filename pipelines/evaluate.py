@@ -87,7 +87,7 @@ def evaluate(
             future = join(list(predict(dlp.model, dynamics, observed.state, horizon)))[0]
             drawn = None
             if samples:
-                moved = sample(dynamics, observed.state, horizon, samples, seed)
+                moved = sample(dynamics, observed.state, observed.deviation, horizon, samples, seed)
                 drawn = join([undrawn(dlp.model, part) for part in moved])
             judged.append(judge(video, seen, future, context, still, drawn, perceptual))
             if index < FILMS:
@@ -127,7 +127,8 @@ def held_out_windows(dataset: Dataset, dlp: TrainedDLP, context: int, horizon: i
 
 def _perceptual(which: str, size: tuple[int, int]) -> tuple[dict[str, LPIPS], dict[str, str]]:
     """LPIPS by trunk, and why the others are missing."""
-    found, notes = {}, {}
+    found: dict[str, LPIPS] = {}
+    notes = {}
     for trunk in TRUNKS[which]:
         name = f"LPIPS, {trunk}"
         if min(size) < SMALLEST:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dlp.build import ParticleModel
 from dlp.particles import to_pixels
@@ -57,11 +58,13 @@ class Observed:
         tracks: of its frames.
         rows: the identity in each of the state's first rows.
         state: at its last frame, K rows.
+        deviation: [1, K, 2] standard deviation of the rows' positions, in [-1, 1] units.
     """
 
     tracks: Tracks
     rows: list[int]
     state: State
+    deviation: Tensor
 
 
 def observe(dlp: ParticleModel, dynamics: GraphDynamics, context: np.ndarray) -> Observed:
@@ -72,7 +75,9 @@ def observe(dlp: ParticleModel, dynamics: GraphDynamics, context: np.ndarray) ->
     tracks = track(particles, dlp.size, motion=motion)
     rows = choose_rows(tracks, k)
     state = context_state(tracks, rows, dynamics.config.history, k)
-    return Observed(tracks, rows, leave(state))
+    deviation = torch.zeros(1, k, 2)
+    deviation[0, : len(rows)] = tracks.deviation[-1, rows]
+    return Observed(tracks, rows, leave(state), deviation)
 
 
 def together(observed: Sequence[Observed]) -> State:

@@ -83,7 +83,7 @@ def rollout(
             )
             if samples:
                 parts = (part[0] for part in predict(dlp.model, dynamics, observed.state, horizon))
-                moved = sample(dynamics, observed.state, horizon, samples, seed)
+                moved = sample(dynamics, observed.state, observed.deviation, horizon, samples, seed)
                 drawn = save_samples(out, video.name, dlp.model, moved, samples, video.fps)
                 each = [drawn[index] for index in range(samples)]
                 fan = fan_frames(true, seen, parts, each)

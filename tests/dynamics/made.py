@@ -61,7 +61,7 @@ def coasting(t: int, speeds: list[tuple[float, float]], codes: int = 6) -> Track
     position = start + torch.arange(t)[:, None, None] * velocity
     code = torch.arange(len(speeds))[None, :, None].expand(t, -1, codes).float()
     seen = torch.ones(t, len(speeds), dtype=torch.bool)
-    return Tracks(position, code, seen, ~seen)
+    return Tracks(position, code, seen, ~seen, position * 0)
 
 
 def particles(position: torch.Tensor, transparency: torch.Tensor) -> Particles:

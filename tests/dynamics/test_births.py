@@ -29,7 +29,7 @@ def tracks_of(*objects: tuple[tuple[float, float], tuple[float, float], int]) ->
     seen = (frames[:, None] >= begin) & (path.abs() <= 1).all(-1)
     position = fill(path * seen[..., None], seen)
     code = path.abs().amax(-1, keepdim=True).expand(-1, -1, CODES)  # tells where it was taken
-    return Tracks(position, code, seen, has_left(position, seen))
+    return Tracks(position, code, seen, has_left(position, seen), position * 0)
 
 
 def from_left(start: int, y: float = 0.4) -> tuple[tuple[float, float], tuple[float, float], int]:

@@ -18,6 +18,9 @@ from tests.dynamics.made import permuted, roused, state
 CONFIG = DynamicsConfig(history=4, hidden=16, neighbours=3, chance=4)
 
 
+SURE = torch.zeros(1, 5, 2)
+
+
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -88,7 +91,7 @@ def test_permuting_particles_and_their_chance_permutes_the_forecast() -> None:
 
 
 def test_a_model_without_chance_has_one_future_only() -> None:
-    several, chancy = (next(sample(model(chance), state(b=1), 6, 3)) for chance in (0, 4))
+    several, chancy = (next(sample(model(chance), state(b=1), SURE, 6, 3)) for chance in (0, 4))
     for path in (several.position, several.code):
         assert torch.allclose(path[1:], path[:1].expand_as(path[1:]), atol=1e-5)
     assert not torch.allclose(chancy.position[0], chancy.position[1], atol=1e-3)

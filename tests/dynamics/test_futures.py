@@ -176,7 +176,7 @@ def test_samples_are_their_seed_s() -> None:
     model, given = with_births(lively()), state(b=1, h=4)
 
     def futures(seed: int) -> Moved:
-        return joined(list(sample(model, given, 20, 3, seed)))
+        return joined(list(sample(model, given, sure(given), 20, 3, seed)))
 
     one = futures(0)
     assert one.position.shape == (3, 20, K, 2)
@@ -189,7 +189,7 @@ def test_samples_are_their_seed_s() -> None:
 def test_births_come_at_random_in_samples_and_evenly_in_the_middle() -> None:
     model = with_births(calm())
     nobody = replace(going(*[0.0] * 20), alive=torch.zeros(1, 20, dtype=torch.bool))
-    (drawn,) = sample(model, nobody, 30, 8)
+    (drawn,) = sample(model, nobody, sure(nobody), 30, 8)
     (middle,) = move(model, nobody, 30)
     counts = [int(who.max()) - 19 for who in drawn.identity]
     assert len(set(counts)) > 2
@@ -204,5 +204,20 @@ def test_the_middle_future_hangs_on_no_generator() -> None:
     other = joined(list(move(model, given, 20)))
     assert same(one, other)
     assert torch.equal(before, torch.random.get_rng_state())  # nor does it draw from torch's own
-    list(sample(model, given.sets(slice(0, 1)), 5, 2))
+    list(sample(model, given.sets(slice(0, 1)), sure(given), 5, 2))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def sure(given: State) -> torch.Tensor:
+    """The deviation of positions that are known."""
+    return torch.zeros(1, given.alive.shape[1], 2)
+
+
+def test_where_a_sample_begins_is_as_uncertain_as_the_position() -> None:
+    given = going(0.0, 0.0, 0.0)
+    model, deviation = calmed(lively()), torch.tensor([[[0.1, 0.2], [0.0, 0.0], [0.05, 0.05]]])
+    (drawn,) = sample(model, given.sets(slice(0, 1)), deviation, 3, 2000, seed=1)
+    spread = drawn.position[:, 0].std(0)
+    assert torch.allclose(spread, deviation[0], rtol=0.1, atol=1e-6)
+    # The past was moved with it: nothing jumps.
+    assert (drawn.position[:, 1] - drawn.position[:, 0]).abs().max() < 1e-5

@@ -137,7 +137,9 @@ def test_samples_of_a_coin_toss_lie_on_both_sides_and_the_middle_between() -> No
 
     def ends() -> tuple[float, float, float]:
         """Shares of samples that end up half-way up and down, pixels of the middle: of 12."""
-        drawn = next(sample(model, one, U, 400)).position[:, -1, 0, 1] * SIDE[1]
+        drawn = (
+            next(sample(model, one, torch.zeros(1, 1, 2), U, 400)).position[:, -1, 0, 1] * SIDE[1]
+        )
         middle = next(move(model, one, U)).position[0, -1, 0, 1] * SIDE[1]
         return float((drawn > 6).float().mean()), float((drawn < -6).float().mean()), float(middle)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import lpips as reference
 
 from data.errors import UserError
-from pipelines.lpips import FILES, LPIPS, TRUNKS, load_lpips, lpips, shapes
+from pipelines.lpips import FILES, LPIPS, TRUNKS, Trunk, load_lpips, lpips, shapes
 from tests.pipelines.commands import Trained, particlecast, refused
 
 NETS = {"alex": ("alexnet", 12), "vgg": ("vgg16", 30)}
@@ -44,7 +44,7 @@ def torchvision_features(trunk: str, weights: dict[str, Tensor]) -> nn.Sequentia
 
 
 @pytest.mark.parametrize("trunk", ["alex", "vgg"])
-def test_it_agrees_with_torchmetrics(trunk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_agrees_with_torchmetrics(trunk: Trunk, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = drawn(trunk)
     features = torchvision_features(trunk, weights)
     monkeypatch.setattr(reference, "_get_tv_model_features", lambda *_: features)

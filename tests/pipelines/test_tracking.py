@@ -33,7 +33,7 @@ def tracks(path: np.ndarray, seen: np.ndarray | None = None) -> Tracks:
     position = from_pixels(torch.from_numpy(path).float(), *SIZE)
     there = torch.ones(path.shape[:2], dtype=torch.bool)
     there = there if seen is None else torch.from_numpy(seen)
-    return Tracks(position, torch.zeros(*path.shape[:2], 6), there, ~there)
+    return Tracks(position, torch.zeros(*path.shape[:2], 6), there, ~there, position * 0)
 
 
 def particles(true: Truth) -> Particles:
