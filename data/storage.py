@@ -58,13 +58,14 @@ class ArrayWriter:
         self.file.truncate()
         self.rows = rows
 
-    def finish(self) -> None:
-        """Make the file whole and durable."""
+    def finish(self, durable: bool = True) -> None:
+        """Make the file whole, and durable unless it is soon thrown away."""
         self.file.seek(0)
         self._write_header()
         assert self.file.tell() == self.begin
         self.file.flush()
-        os.fsync(self.file.fileno())
+        if durable:
+            os.fsync(self.file.fileno())
         self.file.close()
 
     def abandon(self) -> None:

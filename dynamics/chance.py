@@ -35,6 +35,11 @@ class Chance:
         drawn = torch.randn(self.shape, generator=self.generator)
         return drawn if self.device is None else drawn.to(self.device)
 
+    def renew(self, rows: Tensor) -> None:
+        """Draw anew what lasts, in the rows [b, n] bool that another particle has now."""
+        if rows.any():
+            self.lasting = torch.where(rows[..., None], self._draw(), self.lasting)
+
     def __call__(self) -> Tensor:
         """The next step's numbers, [b, n, width]."""
         return torch.cat([self.lasting, self._draw()], -1)

@@ -17,12 +17,14 @@ CHUNK = 32
 """Steps that are handed over at a time."""
 LEAVE = 1.05
 """A particle whose centre is beyond this, in [-1, 1] coordinates, has left the frame."""
+FADED = -3.0
+"""So has one whose transparency's logit is below this."""
 
 
 def leave(state: State) -> State:
-    """Empty the rows of the particles that have left the frame; they stay where they left."""
+    """Empty the rows of the particles that have left or faded; they stay where they did."""
     edge = state.position[:, -1]
-    gone = ~state.alive | (edge.abs() > LEAVE).any(-1)
+    gone = ~state.alive | (edge.abs() > LEAVE).any(-1) | (state.code[..., -1] < FADED)
     still = edge.clamp(-LEAVE, LEAVE)[:, None]
     position = torch.where(gone[:, None, :, None], still, state.position)
     return replace(state, position=position, alive=~gone)
@@ -71,6 +73,8 @@ def move(
         for _ in range(min(CHUNK, horizon - done)):
             state = leave(next(unroll(dynamics, state, 1, chance)))
             state, clock, born = dynamics.births.step(state, clock, generator)
+            if chance is not None:
+                chance.renew(born)
             identity = torch.where(state.alive, identity, -1)
             identity = torch.where(born, following + born.cumsum(1) - 1, identity)
             following = following + born.sum(1, keepdim=True)

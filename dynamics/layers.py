@@ -11,7 +11,7 @@ from torch_geometric.nn import GATConv, GATv2Conv, GCNConv, MessagePassing, Tran
 from torch_geometric.utils import softmax
 
 HEADS = 4
-"""Of attention; the width of a node divides by it."""
+"""Of attention; the widths of nodes and edges divide by it."""
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -46,7 +46,7 @@ class InteractionConv(MessagePassing):
         self.target = nn.Linear(hidden, edge, bias=False)
         self.edge = nn.Linear(edge, edge)
         self.edge_out = nn.Linear(edge, edge)
-        self.attend: nn.Linear | None = nn.Linear(edge, HEADS) if attend else None
+        self.attend: nn.Linear | None = nn.Linear(edge, HEADS, bias=False) if attend else None
         self.node = mlp(hidden + edge, hidden, hidden)
         self.reset_parameters()
 
@@ -83,7 +83,8 @@ class InteractionConv(MessagePassing):
         return (edge_attr.unflatten(-1, (HEADS, -1)) * share[..., None]).flatten(-2)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(hidden={self.widths[0]}, edge={self.widths[1]})"
+        hidden, edge = self.widths
+        return f"{type(self).__name__}({hidden=}, {edge=}, attend={self.attend is not None})"
 
 
 class GCNBlock(nn.Module):

@@ -1,4 +1,4 @@
-"""The unrolled objective of stage 2, pure functions."""
+"""The unrolled objective of stage 2."""
 
 from __future__ import annotations
 

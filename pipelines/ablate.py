@@ -23,6 +23,7 @@ from dynamics.rollout import unroll
 from dynamics.tracks import Tracks
 from dynamics.windows import gather, window_starts
 from pipelines.config import EngineConfig
+from pipelines.devices import to_device
 from pipelines.encode import encode_tracks
 from pipelines.engine import train
 from pipelines.film import write_whole
@@ -97,7 +98,7 @@ def ablate(
     Raises:
         UserError: the run, the source or the settings are unfit.
     """
-    texts = only.split(",")
+    texts = [text.strip() for text in only.split(",") if text.strip()] or [""]
     rows = {n: change for n, change in CHANGES.items() if any(text in n for text in texts)}
     if not rows:
         raise UserError(f"--only {only!r}: no such row: one of {', '.join(CHANGES)}")
@@ -167,7 +168,7 @@ def forecast_errors(
             f"videos too short: forecasts of {horizon} steps after {history} frames are measured"
         )
     every = torch.linspace(0, len(starts) - 1, min(len(starts), WINDOWS)).long()
-    window = gather(tracks, starts[every], history, horizon, rows)
+    window = to_device(gather(tracks, starts[every], history, horizon, rows), model.side.device)
     states = list(unroll(model, window.state, horizon))
     predicted = torch.stack([state.position[:, -1] for state in states], 1)
     guess = coasting(window.state, horizon)

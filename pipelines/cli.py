@@ -118,6 +118,7 @@ def _rollout(given: Namespace) -> None:
         particles=given.particles,
         samples=given.samples,
         seed=given.seed,
+        births=given.births,
     )
 
 
@@ -134,6 +135,7 @@ def _evaluate(given: Namespace) -> None:
         particles=given.particles,
         samples=given.samples,
         seed=given.seed,
+        births=given.births,
         lpips=given.lpips,
     )
 
@@ -202,7 +204,7 @@ COMMANDS = {
     "make-data": Command("make a synthetic world's videos", options.make_data, _make_data),
     "get-weights": Command("fetch the weights of LPIPS", options.get_weights, _get_weights),
     "demo": Command("all of it, on a small synthetic set", options.demo, _demo),
-    "bench": Command("measure speed and memory of stage 1", options.bench, _bench),
+    "bench": Command("measure speed and memory", options.bench, _bench),
 }
 
 

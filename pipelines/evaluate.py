@@ -18,11 +18,19 @@ from data.write import write_mp4
 from dynamics.futures import sample
 from pipelines.baselines import temporal_median
 from pipelines.boards import Board, fresh_board
-from pipelines.film import compare
+from pipelines.film import compare, film_frames
 from pipelines.folders import make_folder
-from pipelines.forecast import join, observe, predict, reconstruct, undrawn
+from pipelines.forecast import as_forecast, join, observe, predict, reconstruct
 from pipelines.judge import Judged, judge
-from pipelines.load import TrainedDLP, check_size, held_out, load_dlp, load_dynamics, open_data
+from pipelines.load import (
+    TrainedDLP,
+    check_size,
+    held_out,
+    load_dlp,
+    load_dynamics,
+    open_data,
+    refuse_samples,
+)
 from pipelines.lpips import LPIPS, SMALLEST, Trunk, load_lpips
 from pipelines.progress import reporting
 from pipelines.report import FIGURES, EvaluationResult, Scores, machine, mean, verdict, write_report
@@ -49,6 +57,7 @@ def evaluate(
     particles: int = 0,
     samples: int = 0,
     seed: int = 0,
+    births: bool = True,
     lpips: str = "alex",
 ) -> EvaluationResult:
     """Write OUT/report.md, report.json, their plots and OUT/films.
@@ -63,6 +72,7 @@ def evaluate(
         particles: K, if there may be more things than in training; 0: as trained.
         samples: futures drawn at random; with true tracks their spread is measured.
         seed: of these.
+        births: whether particles come in at the border.
         lpips: which trunks look, one of TRUNKS.
 
     Raises:
@@ -74,6 +84,9 @@ def evaluate(
     dynamics = load_dynamics(run, dlp)
     dataset = open_data(data, dlp.frames)
     check_size(dlp, dataset.whole, data)
+    refuse_samples(dynamics, samples)
+    if not births:
+        dynamics.births.rate.zero_()
     windows = held_out_windows(dataset, dlp, context, horizon)[: limit or None]
     make_folder(out / "films")
     perceptual, notes = _perceptual(lpips, dlp.model.size)
@@ -88,15 +101,21 @@ def evaluate(
             drawn = None
             if samples:
                 moved = sample(dynamics, observed.state, observed.deviation, horizon, samples, seed)
-                drawn = join([undrawn(dlp.model, part) for part in moved])
+                drawn = join([as_forecast(dlp.model, part) for part in moved])
             judged.append(judge(video, seen, future, context, still, drawn, perceptual))
             if index < FILMS:
-                film = compare(video.frames, seen, future)
+                film = film_frames(video.frames, seen, [future])
                 write_mp4(out / "films" / f"{video.name}.mp4", film, video.fps)
                 if index < BOARD_FILMS:
-                    board.film(f"evaluate/{video.name}", film, video.fps, 0)
+                    shown = compare(video.frames, seen, future)
+                    board.film(f"evaluate/{video.name}", shown, video.fps, 0)
             progress("evaluating", (index + 1) / len(windows))
-    result = collect(judged, _meta(data, run, dataset, windows, context, horizon), notes)
+    meta = _meta(data, run, dataset, windows, context, horizon)
+    if samples:
+        meta |= {"samples": samples, "seed": seed}
+        if windows[0].truth is None:
+            notes["spread of the samples"] = "not computed: it takes true tracks"
+    result = collect(judged, meta, notes)
     write_report(out, result)
     _show(board, result)
     print(f"{verdict(result)}\nthe report is {out / 'report.md'}", file=sys.stderr)

@@ -5,30 +5,13 @@ particlecast fine-tune --data SOURCE --run DIR --out DIR2 --max-minutes 5
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import sys
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
 import torch
-from einops import rearrange
-from torch import Tensor, nn
 
 from data.errors import UserError
-from data.videos import Dataset
-from dlp.build import ParticleModel
-from dlp.losses import Loss
-from dlp.particles import LIVE
-from dynamics.image import image_loss
-from dynamics.losses import unrolled_loss
-from dynamics.model import GraphDynamics
-from dynamics.rollout import unroll
-from dynamics.state import State
-from dynamics.tracks import Tracks, decode_code, encode_code
-from dynamics.windows import Window, gather, window_starts
 from pipelines.boards import Board
-from pipelines.calibrate import calibrate
 from pipelines.checkpoint import (
     checkpoint_root,
     find_checkpoint,
@@ -38,12 +21,11 @@ from pipelines.checkpoint import (
     refuse_again,
     save_checkpoint,
 )
-from pipelines.config import EngineConfig, plain
+from pipelines.config import EngineConfig
 from pipelines.encode import encode_tracks
 from pipelines.engine import Finished, train
-from pipelines.frames import to_tensor
+from pipelines.joint import JointStage
 from pipelines.load import (
-    TrainedDLP,
     check_size,
     digest_of,
     load_dlp,
@@ -52,164 +34,6 @@ from pipelines.load import (
 )
 from pipelines.lock import hold_run, is_follower
 from pipelines.progress import reporting
-
-GATE = 0.06
-"""A slot farther from a track than this share of the longer side is not the track's."""
-IMAGE = 0.02
-"""Weight of the image error, if the run's own config has none."""
-SHOWN = 32
-"""Validation windows whose forecasts are drawn."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Windows of tracks and the frames that they were found in.
-
-    Args:
-        window: b windows.
-        frames: [b, history + u, h, w, 3] uint8.
-    """
-
-    window: Window
-    frames: Tensor
-
-
-class Joint(nn.Module):
-    """Both stages as one module."""
-
-    def __init__(self, dlp: nn.Module, dynamics: GraphDynamics) -> None:
-        super().__init__()
-        self.dlp = dlp
-        self.dynamics = dynamics
-
-
-def observed_state(dlp: ParticleModel, state: State, frames: Tensor) -> State:
-    """The state as the encoder sees it now, so that it takes gradients.
-
-    Each track's frame gets the live slot nearest to where the track was; where it was not seen,
-    or no slot is near, it stays.
-
-    Args:
-        state: b sets of the tracks, found earlier.
-        frames: [b, h, 3, height, width], the history's.
-    """
-    b, h, _ = state.seen.shape
-    found = dlp.encode(rearrange(frames, "b h c y x -> (b h) c y x")).particles
-    found = found.apply(lambda x: x.unflatten(0, (b, h)))
-    side = state.position.new_tensor([dlp.size[1], dlp.size[0]]) / 2
-    away = torch.cdist(state.position * side, found.position.detach() * side)  # (b, h, n, k)
-    away = away.masked_fill(found.transparency[:, :, None] <= LIVE, torch.inf)
-    nearest = away.min(-1)
-    ours = (state.seen > 0) & (nearest.values < GATE * max(dlp.size))  # (b, h, n)
-    slot = nearest.indices[..., None]
-    position = found.position.gather(2, slot.expand(-1, -1, -1, 2))
-    code = encode_code(found)
-    code = code.gather(2, slot.expand(-1, -1, -1, code.shape[-1]))
-    weight = ours[..., None].float()
-    mean = (code * weight).sum(1) / weight.sum(1).clamp(min=1)
-    return replace(
-        state,
-        position=torch.where(ours[..., None], position, state.position),
-        code=torch.where(ours.any(1)[..., None], mean, state.code),
-    )
-
-
-@dataclass
-class JointStage:
-    """Both stages for the engine.
-
-    Args:
-        dlp: stage 1, trained.
-        dynamics: stage 2, trained.
-        dataset: the videos.
-        tracks, validation: of its training and validation videos.
-        size: windows of a batch.
-    """
-
-    dlp: TrainedDLP
-    dynamics: GraphDynamics
-    dataset: Dataset
-    tracks: Sequence[Tracks]
-    validation: Sequence[Tracks]
-    size: int
-    name: str = "joint"
-    best_key: str = "forecast_psnr"
-    best_mode: Literal["min", "max"] = "max"
-
-    def __post_init__(self) -> None:
-        assert isinstance(self.dlp.model, nn.Module)
-        self.model = Joint(self.dlp.model, self.dynamics).requires_grad_(True)
-        config = self.dynamics.config
-        longest = max(len(one) for one in self.tracks)
-        self.history, self.horizon = config.history, min(config.horizon, longest - config.history)
-        if self.horizon < 1:
-            raise UserError(
-                f"videos too short: the longest has {longest} frames, at least "
-                f"{self.history + 1} are needed: give longer videos"
-            )
-        self.starts = window_starts(self.tracks, self.history, self.horizon)
-        held_out = window_starts(self.validation, self.history, self.horizon)
-        every = torch.linspace(0, len(held_out) - 1, min(len(held_out), SHOWN)).long()
-        self.held_out = held_out[every]
-        self.image = config.image or IMAGE
-
-    def config(self) -> dict[str, Any]:
-        """What was trained further."""
-        return {
-            "dynamics": plain(self.dynamics.config),
-            "stage1": self.dlp.digest,
-            "fingerprint": self.dataset.fingerprint,
-        }
-
-    def batch(self, step: int, generator: torch.Generator) -> Clip:
-        """Windows drawn evenly from all training videos and times."""
-        chosen = torch.randint(len(self.starts), (self.size,), generator=generator)
-        return self._clip(self.starts[chosen], self.dataset.train, self.tracks)
-
-    def loss(self, batch: Clip, step: int, progress: float) -> Loss:
-        """Stage 2's loss from what the encoder sees, the image error, and stage 1's own loss."""
-        frames, h = batch.frames, self.history
-        known = rearrange(frames[:, :h], "b h y x c -> b h c y x") / 255
-        state = observed_state(self.dlp.model, batch.window.state, known)
-        unrolled = unrolled_loss(self.dynamics, replace(batch.window, state=state), self.horizon)
-        image = image_loss(
-            self.dlp.model.decode, unrolled.position, unrolled.code, state.alive, frames[:, h:]
-        )
-        one = torch.randint(frames.shape[1], (len(frames),))
-        own = self.dlp.model.loss(
-            rearrange(frames[torch.arange(len(frames)), one], "b y x c -> b c y x") / 255, 1.0
-        )
-        total = unrolled.loss.total + self.image * (image + own.total)
-        terms = {**unrolled.loss.terms, "loss": total, "image": image, "stage1": own.total}
-        return Loss(total, {name: term.detach() for name, term in terms.items()})
-
-    def evaluate(self, step: int) -> dict[str, float]:
-        """How well forecasts of validation windows are drawn, and where their particles are."""
-        if not len(self.held_out):
-            return {"forecast_psnr": float("nan")}
-        calibrate(self.dlp.model, self.dataset.val)
-        clip = self._clip(self.held_out, self.dataset.val, self.validation)
-        errors, off = [], []
-        for i in range(len(clip.frames)):
-            known = to_tensor(clip.frames[i, : self.history].numpy())[None]
-            state = observed_state(self.dlp.model, clip.window.state.sets(slice(i, i + 1)), known)
-            *_, last = unroll(self.dynamics, state, self.horizon)
-            drawn = decode_code(last.position[:, -1], last.code, last.alive)
-            true = to_tensor(clip.frames[i, -1:].numpy())
-            errors.append((self.dlp.model.decode(drawn).image - true).square().mean())
-            mask = clip.window.mask[i, -1] > 0
-            miss = (last.position[0, -1] - clip.window.position[i, -1]) * self.dynamics.side
-            off.append(miss.norm(dim=-1)[mask])
-        psnr = -10 * torch.stack(errors).clamp(min=1e-10).log10().mean()
-        return {"forecast_psnr": float(psnr), "position_error": float(torch.cat(off).mean())}
-
-    def _clip(self, starts: Tensor, videos: Sequence[Any], tracks: Sequence[Tracks]) -> Clip:
-        """Windows, and their frames."""
-        length = self.history + self.horizon
-        frames = [videos[v].frames[t : t + length] for v, t in starts.tolist()]
-        rows = self.dlp.model.config.particles
-        window = gather(tracks, starts, self.history, self.horizon, rows)
-        return Clip(window, torch.from_numpy(np.stack(frames)))
 
 
 def fine_tune(
@@ -225,7 +49,7 @@ def fine_tune(
     """Train both stages of RUN further, together, and leave them as the stages of OUT.
 
     Args:
-        data: the source that both were trained on, or one like it.
+        data: the source that both were trained on.
         run: holds both stages; nothing in it changes.
         out: another run's folder; its OUT/joint can be resumed.
 
@@ -236,10 +60,22 @@ def fine_tune(
         raise UserError(f"--out is --run: {out}: choose another folder, so that both stay whole")
     with hold_run(out):
         refuse_again(out, "joint", resume)
+        for part in ("stage1", "stage2"):  # what is there is another run's
+            refuse_again(out, part, resume and checkpoint_root(out, "joint").exists())
         dlp = load_dlp(run)
+        if dlp.model.config.model == "paper" and dlp.model.config.paper.rec == "vgg":
+            raise UserError(
+                f"{run}: the paper's model with VGG features cannot be fine-tuned: "
+                "train it longer with train-dlp --resume"
+            )
         dynamics = load_dynamics(run, dlp)
         dataset = open_data(data, dlp.frames)
         check_size(dlp, dataset.whole, data)
+        if dataset.fingerprint != dlp.fingerprint:
+            raise UserError(
+                f"{data} is not what {run} was trained on, or was cut otherwise: give its own "
+                "source, so that what was held out stays held out"
+            )
         key = f"{dlp.digest}-{dataset.fingerprint}"
         with reporting() as progress:
             cache = out / "joint" / "particles"
@@ -250,20 +86,41 @@ def fine_tune(
         torch.manual_seed(seed)
         board = Board(out / "tensorboard" / "joint", logged_again_from(out, "joint", resume))
         stage = JointStage(dlp, dynamics, dataset, tracks, validation, engine.batch)
+        before = judged(stage)
         finished = train(stage, out, engine, max_steps, max_minutes, resume, seed, board)
         board.close()
         if not is_follower():
             _part(stage, run, out, finished.step)
+            after = judged(stage)
+            words = "better" if after > before else "NOT better: keep the run that it began with"
+            print(
+                f"forecasts of held-out windows, step {stage.horizon}: {before:.2f} dB before, "
+                f"{after:.2f} dB after, {words}\nboth stages are in {out}",
+                file=sys.stderr,
+            )
     return finished
 
 
+@torch.no_grad()
+def judged(stage: JointStage) -> float:
+    """The stage's score as it is now."""
+    stage.model.eval()
+    return stage.evaluate(0)[stage.best_key]
+
+
 def _part(stage: JointStage, run: Path, out: Path, step: int) -> None:
-    """The best of OUT/joint as OUT/stage1 and OUT/stage2."""
+    """The best of OUT/joint as OUT/stage1 and OUT/stage2, its births as this encoder sees them."""
     load_model_weights(find_checkpoint(out, "joint"), stage.model)
+    stage.model.eval()
     first = load_config(find_checkpoint(run, "stage1"))
     folder = save_checkpoint(
         checkpoint_root(out, "stage1"), step, stage.model.dlp, first, {}, best=True
     )
     second = load_config(find_checkpoint(run, "stage2"))
-    second = {**second, "stage1": digest_of(folder)}
+    digest = digest_of(folder)
+    second = {**second, "stage1": digest}
+    with reporting() as progress:
+        cache, key = out / "particles" / "train.safetensors", f"{digest}-{stage.dlp.fingerprint}"
+        tracks = encode_tracks(stage.dlp.model, stage.dataset.train, cache, key, progress)
+    stage.dynamics.births.fit(tracks, stage.dynamics.side.cpu())
     save_checkpoint(checkpoint_root(out, "stage2"), step, stage.dynamics, second, {}, best=True)

@@ -141,10 +141,10 @@ def draw(dlp: ParticleModel, moved: Moved) -> Forecast:
             for start in range(0, len(flat.position), DRAWN)
         ]
     )
-    return undrawn(dlp, moved, frames.reshape(*alive.shape[:2], *frames.shape[1:]))
+    return as_forecast(dlp, moved, frames.reshape(*alive.shape[:2], *frames.shape[1:]))
 
 
-def undrawn(dlp: ParticleModel, moved: Moved, frames: np.ndarray | None = None) -> Forecast:
+def as_forecast(dlp: ParticleModel, moved: Moved, frames: np.ndarray | None = None) -> Forecast:
     """Moved particles as a forecast, its frames of no size unless some are given."""
     particles = decode_code(moved.position, moved.code, moved.identity >= 0)
     if frames is None:

@@ -13,12 +13,14 @@ import subprocess
 import sys
 import tarfile
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import numpy as np
 import torch
@@ -138,7 +140,7 @@ def _download() -> bytes:
         page = f"{index.rstrip('/')}/{PROJECT}/"
         try:
             return _fetch(_link(page))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, HTTPException) as error:
             reasons.append(" ".join(str(error).split()))
     raise UserError(
         f"cannot download {ARCHIVE}: {reasons[0]}: check the network, or fetch it elsewhere and "
@@ -189,6 +191,11 @@ def _link(page: str) -> str:
 
 def _fetch(url: str, accept: str = "*/*") -> bytes:
     """What is at an address, at most LARGEST bytes."""
-    request = urllib.request.Request(url, headers={"Accept": accept})
+    headers, parts = {"Accept": accept}, urlsplit(url)
+    if parts.username:  # urllib takes them for a part of the host
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+        url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    request = urllib.request.Request(url, headers=headers)
     with urllib.request.urlopen(request, timeout=SECONDS) as answer:
         return answer.read(LARGEST)

@@ -89,10 +89,29 @@ def load_dynamics(run: Path, dlp: TrainedDLP) -> GraphDynamics:
             f"{folder} was trained on another stage 1 than the one in {run}: "
             "run `particlecast train-dynamics` again, into an empty run folder or over a copy of it"
         )
-    settings = build(DynamicsConfig, config.get("dynamics"), f"{folder}/config.json: dynamics")
+    saved = config.get("dynamics")
+    if isinstance(saved, dict) and "chance" not in saved:
+        raise UserError(
+            f"{folder} was trained by an earlier version: run `particlecast train-dynamics` again, "
+            "into a copy of the run without its folder stage2"
+        )
+    settings = build(DynamicsConfig, saved, f"{folder}/config.json: dynamics")
     model = GraphDynamics(settings, dlp.model.config.features, dlp.model.size)
     load_model_weights(folder, model)
     return model.eval().requires_grad_(False)
+
+
+def refuse_samples(dynamics: GraphDynamics, samples: int) -> None:
+    """Stop if futures are to be drawn of a model that knows only one.
+
+    Raises:
+        UserError: saying so.
+    """
+    if samples and not dynamics.config.chance:
+        raise UserError(
+            "--samples: this run was trained with --dynamics.chance 0 and foresees one future: "
+            "leave --samples out, or train stage 2 with chance"
+        )
 
 
 def _size(value: Any, folder: Path) -> tuple[int, int]:

@@ -46,8 +46,8 @@ class Layer:
 
 def _vgg() -> tuple[Layer, ...]:
     layers, channels = [], 3
-    rounds = ((2, (0, 2)), (5, (5, 7)), (0, (10, 12, 14)), (0, (17, 19, 21)), (0, (24, 26, 28)))
-    for (_, indices), width in zip(rounds, (64, 128, 256, 512, 512), strict=True):
+    rounds = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+    for indices, width in zip(rounds, (64, 128, 256, 512, 512), strict=True):
         for index in indices:
             pool = 2 if index == indices[0] and index else 0
             last = index == indices[-1]

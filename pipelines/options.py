@@ -130,6 +130,12 @@ def forecast(parser: ArgumentParser) -> None:
         help="Futures drawn at random, beside the middle one.",
     )
     parser.add_argument("--seed", type=int, default=0, help="Decides what is drawn at random.")
+    parser.add_argument(
+        "--births",
+        type=bool,
+        default=True,
+        help="Whether particles come in at the border as they did in training.",
+    )
     _output(parser)
 
 

@@ -15,9 +15,9 @@ from data.videos import Truth
 from dlp.build import ParticleModel
 from dlp.glimpse import crop
 from dlp.particles import LIVE, Particles, from_pixels, to_pixels
-from dlp.reference import paste
 from pipelines.encode import CHUNK
 from pipelines.metrics import psnr_moving
+from pipelines.segments import SOLID, alphas
 
 WINDOW = 5
 """Frames of the running median that takes a track's slow offset away."""
@@ -29,8 +29,6 @@ WHOLE = 0.9
 a part of the soft edge."""
 EVEN = 0.005
 """Of the longer side: a true path that bends more than this in a frame is no even motion."""
-SOLID = 0.5
-"""A patch's pixel is its object's where its alpha is above this."""
 
 
 def nearest(
@@ -233,9 +231,7 @@ def nearer_on_top(
     hits = total = 0
     for start in range(0, len(owner), CHUNK):
         some = particles[start : start + CHUNK]
-        patches = model.decode(some).patches[:, :, 3:]
-        alpha = patches * some.transparency[..., None, None, None]
-        alpha = paste(alpha, some.position, some.scale, model.size)[:, :, 0]  # (t, k, h, w)
+        alpha = alphas(model, some)  # (t, k, h, w)
         drawn = (alpha * some.depth.exp()[..., None, None]).argmax(1).numpy()  # (t, h, w)
         label = mask[start : start + CHUNK].astype(int) - 1
         whose = owner[start : start + CHUNK, :, None, None]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import fields
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ from dynamics.futures import Moved, sample
 from pipelines.fan import fan_frames
 from pipelines.film import film_frames
 from pipelines.folders import make_folder
-from pipelines.forecast import Forecast, draw, join, observe, predict, reconstruct, undrawn
-from pipelines.load import check_size, load_dlp, load_dynamics, open_data
+from pipelines.forecast import Forecast, as_forecast, draw, join, observe, predict, reconstruct
+from pipelines.load import check_size, load_dlp, load_dynamics, open_data, refuse_samples
 from pipelines.progress import reporting
 from pipelines.write_arrays import NpzWriter
 
@@ -41,6 +42,7 @@ def rollout(
     particles: int = 0,
     samples: int = 0,
     seed: int = 0,
+    births: bool = True,
 ) -> None:
     """Forecast every video of a source, in name order; what is written grows as it is foreseen.
 
@@ -48,7 +50,7 @@ def rollout(
     OUT/NAME_compare.mp4. Of a synthetic world only the videos held out from training are used.
     With samples also OUT/NAME_samples.npz (the same without frames, [samples, t, ...]), a film of
     each of the first SHOWN, OUT/NAME_sample_0.mp4 and on, and one of all as a fan,
-    OUT/NAME_fan.mp4.
+    OUT/NAME_fan.mp4; the samples' tracks, without frames, are held in memory meanwhile.
 
     Args:
         context: frames that are seen, from `start` on.
@@ -56,13 +58,17 @@ def rollout(
         limit: at most so many videos; 0: all.
         particles: K, if there may be more things than in training; 0: as trained.
         samples: futures drawn at random, beside the middle one.
-        seed: of these.
+        seed: of these, each video's its own.
+        births: whether particles come in at the border.
 
     Raises:
         UserError: the run, the source or the lengths are unfit.
     """
     dlp = load_dlp(run, particles)
     dynamics = load_dynamics(run, dlp)
+    refuse_samples(dynamics, samples)
+    if not births:
+        dynamics.births.rate.zero_()
     dataset = open_data(data, dlp.frames)
     videos = select(dataset, data)[: limit or None]
     check_size(dlp, dataset.whole, data)
@@ -81,11 +87,16 @@ def rollout(
                 film_frames(true, seen, saving(out, video.name, parts, video.fps)),
                 video.fps,
             )
+            for stale in out.glob(f"{escape(video.name)}_sample*"):  # of an earlier forecast
+                stale.unlink()
+            (out / f"{video.name}_fan.mp4").unlink(missing_ok=True)
             if samples:
                 parts = (part[0] for part in predict(dlp.model, dynamics, observed.state, horizon))
-                moved = sample(dynamics, observed.state, observed.deviation, horizon, samples, seed)
+                moved = sample(
+                    dynamics, observed.state, observed.deviation, horizon, samples, seed + index
+                )
                 drawn = save_samples(out, video.name, dlp.model, moved, samples, video.fps)
-                each = [drawn[index] for index in range(samples)]
+                each = [drawn[number] for number in range(samples)]
                 fan = fan_frames(true, seen, parts, each)
                 write_mp4(out / f"{video.name}_fan.mp4", fan, video.fps)
             progress("rolling out", (index + 1) / len(videos))
@@ -120,7 +131,7 @@ def save_samples(
             drawn = draw(dlp, part.sets(slice(0, SHOWN)))
             for writer, frames in zip(writers, drawn.frames, strict=True):
                 writer.append(frames)
-            kept.append(undrawn(dlp, part))
+            kept.append(as_forecast(dlp, part))
     whole = join(kept)
     with NpzWriter(out / f"{name}_samples.npz") as arrays:
         arrays.append(

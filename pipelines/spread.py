@@ -46,7 +46,8 @@ def interval_coverage(
     """How often a true coordinate is inside the samples' central interval.
 
     The interval's ends are order statistics such that samples and truth drawn alike would be
-    covered with probability `share` exactly (quantiles p (S + 1), Weibull's).
+    covered with probability `share` (quantiles p (S + 1), Weibull's). That takes enough samples:
+    3 for a half, 19 for nine tenths.
 
     Args:
         samples: [s, t, m, 2].
@@ -55,12 +56,13 @@ def interval_coverage(
         share: in (0, 1).
 
     Returns:
-        In [0, 1]; NaN if nothing is visible.
+        In [0, 1]; NaN if nothing is visible, or the samples are too few.
     """
     tails = ((1 - share) / 2, (1 + share) / 2)
     low, high = np.quantile(samples, tails, axis=0, method="weibull")
     inside = ((low <= true) & (true <= high)).mean(-1)  # (t, m)
-    return float(inside[visible].mean()) if visible.any() else float("nan")
+    enough = tails[0] * (len(samples) + 1) >= 1 - 1e-9
+    return float(inside[visible].mean()) if visible.any() and enough else float("nan")
 
 
 def best_of(samples: np.ndarray, true: np.ndarray, visible: np.ndarray) -> np.ndarray:
@@ -76,7 +78,7 @@ def best_of(samples: np.ndarray, true: np.ndarray, visible: np.ndarray) -> np.nd
     """
     error = np.linalg.norm(samples - true, axis=-1)  # (s, t, m)
     count = visible.sum(0)
-    total = (error * visible).sum(1)  # (s, m)
+    total = np.where(visible, error, 0).sum(1)  # (s, m); a hidden object's place may be NaN
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(count > 0, total.min(0) / count, np.nan)
 

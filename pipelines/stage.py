@@ -25,7 +25,7 @@ class Stage(Protocol):
     """
 
     name: str
-    """The stage's folder in the run: stage1 or stage2."""
+    """The stage's folder in the run."""
     best_key: str
     """The key of `evaluate` that decides which checkpoint is best."""
     best_mode: Literal["min", "max"]

@@ -98,7 +98,7 @@ class DynamicsStage:
                 f"videos too short: the longest has {longest} frames, stage 2 needs at least "
                 f"{history + 1}: give longer videos, or lower --dynamics.history"
             )
-        self.painter = copy.deepcopy(model)  # goes where the batch goes
+        self.painter = copy.deepcopy(model) if self.dynamics.image else model
         self.starts = window_starts(self.tracks, history, self.horizon)
         held_out = window_starts(self.validation, history, self.horizon)
         every = torch.linspace(0, len(held_out) - 1, min(len(held_out), VALIDATION_WINDOWS))
@@ -152,7 +152,7 @@ class DynamicsStage:
         """Error of the same particle on validation windows, in pixels, beside standing still."""
         if not len(self.held_out):
             return {"position_error": float("nan")}
-        window = self._gather(self.validation, self.held_out)
+        window = to_device(self._gather(self.validation, self.held_out), self.model.side.device)
         states = list(unroll(self.model, window.state, self.horizon))
         predicted = torch.stack([state.position[:, -1] for state in states], 1)
         guesses = {

@@ -97,7 +97,7 @@ class NpzWriter:
         with self._writing():
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
                 for name, writer in self._writers.items():
-                    writer.finish()
+                    writer.finish(durable=False)
                     loose = self._aside / f"{name}.npy"
                     with (
                         loose.open("rb") as source,

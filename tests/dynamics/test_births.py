@@ -7,7 +7,8 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from dynamics.births import GATES, Births, find_entries
+from dynamics.births import GATES, Births
+from dynamics.entries import find_entries
 from dynamics.state import State
 from dynamics.tracks import Tracks, fill, has_left
 from tests.dynamics import made

@@ -111,3 +111,12 @@ def test_settings_out_of_range_are_named_with_what_to_set(field: str, value: Any
     values: list[Any] = [0, 2]
     for good in values:
         assert getattr(replace(CONFIG, **{field: good}), field) == good
+
+
+def test_what_lasts_is_drawn_anew_for_a_newcomer() -> None:
+    chance = Chance((1, 4), 6)
+    before = chance()
+    chance.renew(torch.tensor([[False, True, False, False]]))
+    after = chance()
+    assert torch.equal(after[0, [0, 2, 3], :3], before[0, [0, 2, 3], :3])
+    assert (after[0, 1, :3] != before[0, 1, :3]).all()

@@ -221,3 +221,9 @@ def test_where_a_sample_begins_is_as_uncertain_as_the_position() -> None:
     assert torch.allclose(spread, deviation[0], rtol=0.1, atol=1e-6)
     # The past was moved with it: nothing jumps.
     assert (drawn.position[:, 1] - drawn.position[:, 0]).abs().max() < 1e-5
+
+
+def test_what_has_faded_is_no_longer_there() -> None:
+    given = going(0.01, 0.01)
+    given.code[0, 0, -1] = -4.0
+    assert leave(given).alive.tolist() == [[False, True]]

@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import torch
 from dynamics.tracks import track
 from dynamics.windows import gather
 from pipelines.encode import encode_frames
-from pipelines.fine_tune import observed_state
 from pipelines.frames import to_tensor
+from pipelines.joint import observed_state
 from pipelines.load import load_dlp, load_dynamics, open_data
-from tests.pipelines.commands import Trained, particlecast, refused
+from tests.pipelines.commands import Trained, clips, particlecast, refused
 
 JOINT = ("--joint.batch", "2", "--joint.evaluate_every", "2")
 
@@ -87,3 +88,31 @@ def test_the_state_is_what_the_encoder_finds_and_takes_gradients(tiny: Trained) 
         state.position[seen].sum().backward()
         assert frames.grad is not None
         assert frames.grad.abs().max() > 0
+
+
+def test_a_folder_that_holds_another_run_is_no_place_either(
+    own: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {p: p.read_bytes() for p in own.run.rglob("*.safetensors")}
+    words = ("--data", own.data, "--run", own.run, "--max-steps", 1)
+    other = shutil.copytree(own.run, tmp_path / "other", symlinks=True)
+    assert "has a stage 1 already" in refused(capsys, "fine-tune", *words, "--out", other)
+    assert {other / p.relative_to(own.run): x for p, x in before.items()} == {
+        p: p.read_bytes() for p in other.rglob("*.safetensors")
+    }
+
+
+def test_another_source_is_refused(
+    tiny: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips(tmp_path / "other.npy", videos=3)
+    out = ("--out", tmp_path / "out", "--max-steps", 1)
+    said = refused(capsys, "fine-tune", *tiny.on(tmp_path / "other.npy"), *out)
+    assert "is not what" in said
+
+
+def test_it_says_whether_it_got_better(
+    tiny: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    particlecast("fine-tune", *tiny.on(), "--out", tmp_path / "out", "--max-steps", 1, *JOINT)
+    assert re.search(r"dB before, .* dB after, (NOT )?better", capsys.readouterr().err)

@@ -17,6 +17,7 @@ from dynamics.model import GraphDynamics
 from pipelines import forecast as forecasts
 from pipelines.forecast import (
     Forecast,
+    as_forecast,
     draw,
     forecast,
     join,
@@ -24,7 +25,6 @@ from pipelines.forecast import (
     predict,
     reconstruct,
     together,
-    undrawn,
 )
 from tests.pipelines.discs import disc_video
 
@@ -111,14 +111,14 @@ def test_frames_are_the_same_however_many_are_drawn_at_a_time(
         assert np.abs(alone.frames - whole[index]).max() <= 1
 
 
-def test_undrawn_is_all_but_the_frames(dlp: DLP) -> None:
-    bare = undrawn(dlp, moved())
+def test_as_forecast_is_all_but_the_frames(dlp: DLP) -> None:
+    bare = as_forecast(dlp, moved())
     assert shapes(bare) == expected(B, T, frame=(0, 0))
     assert same(bare, draw(dlp, moved()), but="frames")
     assert len(bare) == T
 
 
-@pytest.mark.parametrize("make", [draw, undrawn])
+@pytest.mark.parametrize("make", [draw, as_forecast])
 def test_parts_join_along_time_with_sets_and_without(
     dlp: DLP, make: Callable[[DLP, Moved], Forecast]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tests.pipelines.commands import (
     FEATURES,
     PARTICLES,
     SIDE,
+    STAGE2,
     Trained,
     arrays,
     clips,
@@ -153,3 +155,23 @@ def test_fewer_samples_than_none(
     words = (*tiny.on(), *LENGTHS, "--samples", -1, "--out", tmp_path / "out")
     assert "samples" in refused(capsys, command, *words)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_knows_one_future_gives_no_samples(
+    own: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(own.run / "stage2")
+    words = (*own.on(), "--max-steps", 1, *STAGE2, "--dynamics.chance", 0)
+    particlecast("train-dynamics", *words)
+    out = ("--out", tmp_path / "out")
+    said = refused(capsys, "rollout", *own.on(), *LENGTHS, *out, "--samples", SAMPLES)
+    assert "foresees one future" in said
+    particlecast("rollout", *own.on(), *LENGTHS, *out, "--limit", 1)
+
+
+def test_a_forecast_without_samples_leaves_none_of_an_earlier_one(
+    tiny: Trained, tmp_path: Path
+) -> None:
+    rolled(tiny, tmp_path, "--samples", SAMPLES)
+    rolled(tiny, tmp_path)
+    assert not [path for path in tmp_path.iterdir() if "_sample" in path.name or "fan" in path.name]

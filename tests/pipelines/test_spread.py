@@ -111,7 +111,8 @@ def test_all_figures_together() -> None:
     true = np.zeros((3, 2, 2))
     samples = np.stack([true + np.array([d, 0]) for d in (-2.0, -1.0, 1.5, 3.0)])
     found = spread_figures(samples, true + np.array([0, 5]), true, everyone(3, 2))
-    assert found == dict(zip(FIGURES, (1.0, 1.0, 1.0, 5.0), strict=True))
+    expected = dict(zip(FIGURES, (1.0, float("nan"), 1.0, 5.0), strict=True))
+    assert found == pytest.approx(expected, nan_ok=True)
 
 
 def test_nothing_followed_gives_no_number_and_no_warning() -> None:
@@ -158,7 +159,7 @@ def test_a_judgement_has_the_spread_of_the_samples_that_are_given() -> None:
     found = judged(sampled(-1.5, -1.0, 0.5, 1.0), future)
     horizon = STEPS - CONTEXT
     mean_step = (1 + horizon) / 2
-    assert found["truth inside the samples' 90 % interval"] == 1
+    assert np.isnan(found["truth inside the samples' 90 % interval"])  # of four
     assert found["truth inside the samples' 50 % interval"] == 1
     assert found["error of the best of 4 samples, px"] == pytest.approx(0.5 * mean_step, rel=1e-4)
     assert found["error of the middle future, px"] == pytest.approx(2 * mean_step, rel=1e-4)
@@ -180,3 +181,18 @@ def test_a_sample_whose_row_is_given_to_another_is_not_judged_by_that_one() -> N
     assert disc_at_rest["error of the best of 4 samples, px"] == 0  # row 2 holds the one at rest
     drawn.identity[:, 3:, 2] = 2
     assert judged(drawn, future)["error of the best of 4 samples, px"] > 50
+
+
+def test_too_few_samples_have_no_interval() -> None:
+    true, visible = np.zeros((3, 2, 2)), np.ones((3, 2), bool)
+    few = np.random.default_rng(0).normal(size=(18, 3, 2, 2))
+    assert np.isnan(interval_coverage(few, true, visible, 0.9))
+    assert not np.isnan(interval_coverage(few, true, visible, 0.5))
+    assert np.isnan(interval_coverage(few[:2], true, visible, 0.5))
+
+
+def test_a_hidden_step_whose_place_nobody_knows_does_not_count() -> None:
+    true, visible = np.zeros((3, 1, 2)), np.array([[True], [False], [True]])
+    true[1] = np.nan
+    samples = np.stack([np.full((3, 1, 2), 3.0), np.full((3, 1, 2), 4.0)])
+    assert np.allclose(best_of(samples, true, visible), [3 * 2**0.5])

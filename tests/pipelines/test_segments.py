@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from dlp.config import DLPConfig
+from dlp.model import DLP
+from dlp.particles import Particles
+from pipelines.segments import foreground_ari, foreground_miou, segment
+
+
+def frame(text: str) -> np.ndarray:
+    """[1, h, w] labels from digits; a dot is -1."""
+    rows = [[-1 if c == "." else int(c) for c in line] for line in text.split()]
+    return np.array([rows])
+
+
+TRUE = frame("0000 0112 0112 0000")
+
+
+@pytest.mark.parametrize("names", [{0: -1, 1: 5, 2: 3}, {0: -1, 1: 0, 2: 1}])
+def test_the_true_partition_scores_one_whatever_its_segments_are_called(
+    names: dict[int, int],
+) -> None:
+    found = np.vectorize(names.get)(TRUE)
+    assert foreground_ari(found, TRUE)[0] == 1
+    assert foreground_miou(found, TRUE)[0] == 1
+
+
+def test_known_answers_worked_out_by_hand() -> None:
+    # Object 1 (four pixels) is halved; object 2 (two pixels) is whole, and 2 pixels too large.
+    found = frame("...6 .456 .456 ...6")
+    # Pairs together in both: 1 + 1 + 1 = 3; in ours 3; in the truth 6 + 1 = 7; of 15.
+    expected = (3 - 3 * 7 / 15) / ((3 + 7) / 2 - 3 * 7 / 15)
+    assert foreground_ari(found, TRUE)[0] == pytest.approx(expected)
+    assert foreground_miou(found, TRUE)[0] == pytest.approx((2 / 4 + 2 / 4) / 2)
+
+
+def test_one_segment_for_all_says_nothing() -> None:
+    found = np.zeros_like(TRUE)
+    assert foreground_ari(found, TRUE)[0] == pytest.approx(0)
+    assert foreground_miou(found, TRUE)[0] == pytest.approx((4 / 16) / 2)
+    assert foreground_miou(found - 1, TRUE)[0] == 0
+
+
+def test_where_nothing_is_visible_there_is_no_number() -> None:
+    nothing = np.zeros_like(TRUE)
+    assert np.isnan(foreground_ari(TRUE, nothing)[0])
+    assert np.isnan(foreground_miou(TRUE, nothing)[0])
+
+
+def test_random_segments_score_about_zero() -> None:
+    rng = np.random.default_rng(0)
+    true, found = rng.integers(1, 5, (4, 40, 40)), rng.integers(0, 6, (4, 40, 40))
+    assert np.abs(foreground_ari(found, true)).max() < 0.02
+
+
+def test_a_pixel_belongs_to_the_nearer_of_the_particles_that_cover_it() -> None:
+    torch.manual_seed(0)
+    model = DLP(DLPConfig(particles=3), (32, 32)).eval()
+    position = torch.tensor([[[-0.5, 0.0], [-0.4, 0.0], [0.5, 0.0]]])
+    one = torch.ones(1, 3)
+    particles = Particles(
+        position,
+        torch.zeros(1, 3, 2),
+        torch.zeros(1, 3, model.config.features),
+        torch.tensor([[1.0, 1.0, 0.0]]),
+        one,
+        torch.tensor([[0.0, 3.0, 0.0]]),
+    )
+    found = segment(model, particles)[0]
+    assert found.shape == (32, 32)
+    assert found[16, 9] == 1  # both cover it
+    assert found[0, 0] == -1
+    assert 2 not in found  # wholly transparent
