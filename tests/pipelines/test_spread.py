@@ -166,7 +166,7 @@ def test_a_judgement_has_the_spread_of_the_samples_that_are_given() -> None:
     assert found["live particles off the visible objects' number"] == 0
     off = judged(sampled(1.0, 2.0, 3.0, 4.0), future)
     # x lies beside every sample, y on all of them.
-    assert off["truth inside the samples' 90 % interval"] == 0.5
+    assert off["truth inside the samples' 50 % interval"] == 0.5
     assert off["error of the best of 4 samples, px"] == pytest.approx(mean_step, rel=1e-4)
     plain = judged(None, future)
     assert plain == {name: value for name, value in found.items() if name not in FIGURES}
