@@ -149,7 +149,7 @@ class Births(nn.Module):
 
 
 def enter(state: State, new: Tensor, place: Tensor, velocity: Tensor, code: Tensor) -> State:
-    """The state with particles in the rows `new`, seen for the first time in the last frame.
+    """The state with particles in the rows `new`, as if they had been seen on their way in.
 
     Args:
         new: [b, n] bool.
@@ -162,7 +162,7 @@ def enter(state: State, new: Tensor, place: Tensor, velocity: Tensor, code: Tens
     path = place[:, None] - back * velocity[:, None]  # (b, h, 2)
     return State(
         position=torch.where(new[:, None, :, None], path[:, :, None], state.position),
-        seen=torch.where(new[:, None], (back == 0).to(state.seen), state.seen),
+        seen=torch.where(new[:, None], 1.0, state.seen),
         code=torch.where(new[..., None], code[:, None], state.code),
         alive=state.alive | new,
     )

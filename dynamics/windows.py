@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dynamics.state import State
-from dynamics.tracks import Tracks
+from dynamics.tracks import Tracks, fill
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def gather(
     """The windows that begin at `starts` [b, 2].
 
     A window's particles are those seen in one of the history's last two frames, those seen most
-    often first, at most `rows` of them.
+    often first, at most `rows` of them. A history knows no sighting after it: where a particle was
+    before its first one is carried back from the history's own.
     """
     b, length = len(starts), history + horizon
     codes = tracks[0].code.shape[-1]
@@ -62,6 +63,10 @@ def gather(
         chosen = usable[often[:rows]]
         n = len(chosen)
         position[i, :, :n] = track.position.numpy()[part, chosen]
+        for row in np.flatnonzero(~present[:history, chosen].all(0)):
+            # Where it was before it was seen must not be worked out from what came after.
+            past = slice(start, start + history), chosen[row : row + 1]
+            position[i, :history, row] = fill(track.position[past], track.seen[past])[:, 0]
         code[i, :, :n] = track.code.numpy()[part, chosen]
         seen[i, :, :n] = present[:, chosen]
         left[i, :, :n] = track.left.numpy()[part, chosen]

@@ -114,3 +114,19 @@ def test_what_leaves_is_followed_out_of_the_frame_and_is_to_fade() -> None:
     assert window.left[0].sum(0).tolist() == [5, 0]
     assert window.mask[0, 5:].sum() == 0
     assert torch.allclose(window.position[0, :, 0], position[4:14, 0], atol=1e-5)
+
+
+def test_a_history_knows_nothing_of_what_came_after_it() -> None:
+    tracks = coasting(12, [(0.05, 0.0), (0.0, 0.02)])
+    tracks.seen[:5, 0] = False  # comes into view in frame 5
+    first, second = (
+        gather([tracks], torch.tensor([[start, 0]])[:, [1, 0]], 4, 3, 2).state.position[0]
+        for start in (2, 3)
+    )
+    row = 1  # seen less often than the other
+    assert torch.equal(first[:, row], tracks.position[5, 0].expand(4, 2))  # one sighting: at rest
+    assert torch.allclose(second[:, row], tracks.position[3:7, 0], atol=1e-6)  # two: on its way
+    other = replace(tracks, position=tracks.position.clone())
+    other.position[6:] += 0.3  # another future
+    changed = gather([other], torch.tensor([[0, 2]]), 4, 3, 2)
+    assert torch.equal(changed.state.position[0], first)
