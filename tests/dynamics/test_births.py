@@ -231,7 +231,7 @@ def test_a_new_row_moves_at_the_entrys_velocity_and_the_others_stay():
     assert born.tolist() == [[False] * 4 + [True]] * 2
     assert torch.equal(after.position[:, -1, -1], births.position[:1].expand(2, -1))
     assert torch.allclose(after.position[:, :, -1].diff(dim=1), births.velocity[0])
-    assert after.seen[:, :, -1].tolist() == [[0, 0, 0, 1]] * 2
+    assert after.seen[:, :, -1].tolist() == [[1, 1, 1, 1]] * 2
     assert torch.equal(after.code[:, -1], births.code[:1].expand(2, -1))
     assert after.alive.all()
     for name in ("position", "seen"):
