@@ -15,12 +15,12 @@ from data.errors import UserError
 from data.source import part, require_length
 from data.videos import Dataset, Video
 from data.write import write_mp4
-from dynamics.futures import sample
+from dynamics.futures import move, sample
 from pipelines.baselines import temporal_median
 from pipelines.boards import Board, fresh_board
 from pipelines.film import compare, film_frames
 from pipelines.folders import make_folder
-from pipelines.forecast import as_forecast, join, observe, predict, reconstruct
+from pipelines.forecast import as_forecast, draw, join, observe, particles_of, reconstruct
 from pipelines.judge import Judged, judge
 from pipelines.load import (
     TrainedDLP,
@@ -34,11 +34,12 @@ from pipelines.load import (
 from pipelines.lpips import LPIPS, SMALLEST, Trunk, load_lpips
 from pipelines.progress import reporting
 from pipelines.report import FIGURES, EvaluationResult, Scores, machine, mean, verdict, write_report
+from pipelines.segments import segment
 
 FILMS = 6
 BOARD_FILMS = 2
 LONG_VIDEO_WINDOWS = 12
-CURVES = ("psnr", "ssim", "psnr_moving", "lpips_alex", "lpips_vgg", "position_error")
+CURVES = tuple(figure.key for figure in FIGURES)
 TRUNKS: dict[str, tuple[Trunk, ...]] = {
     "none": (),
     "alex": ("alex",),
@@ -97,12 +98,18 @@ def evaluate(
             known = np.ascontiguousarray(video.frames[:context])
             observed = observe(dlp.model, dynamics, known)
             seen = reconstruct(dlp.model, observed)
-            future = join(list(predict(dlp.model, dynamics, observed.state, horizon)))[0]
-            drawn = None
+            moved = list(move(dynamics, observed.state, horizon))
+            future = join([draw(dlp.model, part) for part in moved])[0]
+            drawn = segments = None
+            if video.truth is not None and video.truth.mask is not None:
+                parts = [segment(dlp.model, particles_of(part)[0]) for part in moved]
+                segments = np.concatenate(parts)
             if samples:
-                moved = sample(dynamics, observed.state, observed.deviation, horizon, samples, seed)
-                drawn = join([as_forecast(dlp.model, part) for part in moved])
-            judged.append(judge(video, seen, future, context, still, drawn, perceptual))
+                several = sample(
+                    dynamics, observed.state, observed.deviation, horizon, samples, seed + index
+                )
+                drawn = join([as_forecast(dlp.model, part) for part in several])
+            judged.append(judge(video, seen, future, context, still, drawn, perceptual, segments))
             if index < FILMS:
                 film = film_frames(video.frames, seen, [future])
                 write_mp4(out / "films" / f"{video.name}.mp4", film, video.fps)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlp.build import ParticleModel
-from dlp.particles import to_pixels
+from dlp.particles import Particles, to_pixels
 from dynamics.futures import Moved, leave, move
 from dynamics.model import GraphDynamics
 from dynamics.motion import LearnedMotion
@@ -130,23 +130,27 @@ def reconstruct(dlp: ParticleModel, observed: Observed) -> Forecast:
     return draw(dlp, Moved(position[None], code[None], identity[None]))[0]
 
 
+def particles_of(moved: Moved) -> Particles:
+    """What is drawn: the particles [b, t, k, ...], empty rows wholly transparent."""
+    return decode_code(moved.position, moved.code, moved.identity >= 0)
+
+
 @torch.no_grad()
 def draw(dlp: ParticleModel, moved: Moved) -> Forecast:
     """The frames of moved particles."""
-    position, alive = moved.position, moved.identity >= 0
-    flat = decode_code(position, moved.code, alive).apply(lambda tensor: tensor.flatten(0, 1))
+    flat = particles_of(moved).apply(lambda tensor: tensor.flatten(0, 1))
     frames = np.concatenate(
         [
             to_uint8(dlp.decode(flat[start : start + DRAWN]).image)
             for start in range(0, len(flat.position), DRAWN)
         ]
     )
-    return as_forecast(dlp, moved, frames.reshape(*alive.shape[:2], *frames.shape[1:]))
+    return as_forecast(dlp, moved, frames.reshape(*moved.identity.shape[:2], *frames.shape[1:]))
 
 
 def as_forecast(dlp: ParticleModel, moved: Moved, frames: np.ndarray | None = None) -> Forecast:
     """Moved particles as a forecast, its frames of no size unless some are given."""
-    particles = decode_code(moved.position, moved.code, moved.identity >= 0)
+    particles = particles_of(moved)
     if frames is None:
         frames = np.zeros((*moved.identity.shape[:2], 0, 0, 3), np.uint8)
     return Forecast(

@@ -30,6 +30,7 @@ from pipelines.metrics import (
     track_error,
 )
 from pipelines.report import mean
+from pipelines.segments import foreground_ari, foreground_miou
 from pipelines.spread import followed_rows, live_count_error, spread_figures
 
 
@@ -56,6 +57,7 @@ def judge(
     still: np.ndarray,
     drawn: Forecast | None = None,
     perceptual: Mapping[str, LPIPS] | None = None,
+    segments: np.ndarray | None = None,
 ) -> Judged:
     """All figures of one window of exactly context + horizon frames.
 
@@ -66,6 +68,7 @@ def judge(
         still: the videos' median frame.
         drawn: sampled futures.
         perceptual: LPIPS by trunk.
+        segments: [horizon, h, w] the particle of each pixel, where true masks are known.
     """
     known = np.ascontiguousarray(video.frames[:context])
     true = np.ascontiguousarray(video.frames[context:])
@@ -88,6 +91,10 @@ def judge(
     for trunk, model in (perceptual or {}).items():
         for name, frames in pixels.items():
             curves[name][f"lpips_{trunk}"] = lpips(model, frames, true)
+    if segments is not None and video.truth is not None and video.truth.mask is not None:
+        labels = video.truth.mask[context:]
+        curves["model"]["fg_ari"] = foreground_ari(segments, labels)
+        curves["model"]["fg_miou"] = foreground_miou(segments, labels)
     particles = {"jitter of the context's tracks, px": jitter(seen.position, seen.transparency)}
     if video.truth is not None:
         side = max(true.shape[1:3])

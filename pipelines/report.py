@@ -16,6 +16,7 @@ from pipelines.draw import plot_curves
 from pipelines.film import write_whole
 from pipelines.metrics import MOVING_THRESHOLD, PSNR_CAP
 from pipelines.results import EvaluationResult, Scores, interval, machine, mean
+from pipelines.segments import SOLID
 
 __all__ = ["EvaluationResult", "Scores", "machine", "mean", "verdict", "write_report"]
 
@@ -70,6 +71,23 @@ FIGURES = (
             "then the mean over frames and videos.",
         )
         for trunk, title in (("alex", "AlexNet"), ("vgg", "VGG-16"))
+    ),
+    Figure(
+        "fg_ari",
+        "FG-ARI of the particles' segments",
+        "more is better, 1 is equal",
+        3,
+        "adjusted Rand index over true objects' pixels alone; a pixel belongs to the particle "
+        f"that is drawn most there, if all cover it by more than {SOLID}.",
+    ),
+    Figure(
+        "fg_miou",
+        "FG-mIoU of the particles' segments",
+        "more is better, 1 is equal",
+        3,
+        "intersection over union of each true object and its segment (assigned for the greatest "
+        "sum), an object without one counting 0; mean over a frame's objects. The union counts a pixel "
+        "once, where some published figures count it twice.",
     ),
     Figure(
         "position_error",

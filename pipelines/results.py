@@ -21,6 +21,7 @@ class Scores:
         psnr, ssim, psnr_moving: [v, h]; None for a method that forecasts no pixels.
         lpips_alex, lpips_vgg: [v, h]; None too where there were no weights or they were not asked
             for.
+        fg_ari, fg_miou: [v, h]; None without true masks.
         position_error: [v, h] pixels, each video's mean over its objects; None without truth
             or for a method that forecasts no positions.
     """
@@ -30,6 +31,8 @@ class Scores:
     psnr_moving: np.ndarray | None = None
     lpips_alex: np.ndarray | None = None
     lpips_vgg: np.ndarray | None = None
+    fg_ari: np.ndarray | None = None
+    fg_miou: np.ndarray | None = None
     position_error: np.ndarray | None = None
 
 

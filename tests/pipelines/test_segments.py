@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +9,7 @@ from dlp.config import DLPConfig
 from dlp.model import DLP
 from dlp.particles import Particles
 from pipelines.segments import foreground_ari, foreground_miou, segment
+from tests.pipelines.commands import SIDE, Trained, particlecast
 
 
 def frame(text: str) -> np.ndarray:
@@ -72,3 +76,14 @@ def test_a_pixel_belongs_to_the_nearer_of_the_particles_that_cover_it() -> None:
     assert found[16, 9] == 1  # both cover it
     assert found[0, 0] == -1
     assert 2 not in found  # wholly transparent
+
+
+def test_evaluate_tells_them_where_masks_are_known(own: Trained, tmp_path: Path) -> None:
+    world = f"synthetic:billiards,videos=3,frames=12,size={SIDE}"
+    words = ("--data", world, "--run", own.run, "--context", 8, "--horizon", 4)
+    particlecast("evaluate", *words, "--out", tmp_path, "--limit", 1)
+    found = json.loads((tmp_path / "report.json").read_text())["per_step"]
+    for figure in ("fg_ari", "fg_miou"):
+        assert list(found[figure]["methods"]) == ["model"]
+        assert len(found[figure]["methods"]["model"]["per_step"]["mean"]) == 4
+    assert "FG-mIoU of the particles' segments" in (tmp_path / "report.md").read_text()
