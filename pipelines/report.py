@@ -86,8 +86,8 @@ FIGURES = (
         "more is better, 1 is equal",
         3,
         "intersection over union of each true object and its segment (assigned for the greatest "
-        "sum), an object without one counting 0; mean over a frame's objects. The union counts a pixel "
-        "once, where some published figures count it twice.",
+        "sum), an object without one counting 0; mean over a frame's objects. The union counts a "
+        "pixel once, where some published figures count it twice.",
     ),
     Figure(
         "position_error",
