@@ -18,6 +18,7 @@ from data.write import write_mp4
 from dynamics.futures import move, sample
 from pipelines.baselines import temporal_median
 from pipelines.boards import Board, fresh_board
+from pipelines.figures import FIGURES
 from pipelines.film import compare, film_frames
 from pipelines.folders import make_folder
 from pipelines.forecast import as_forecast, draw, join, observe, particles_of, reconstruct
@@ -33,7 +34,7 @@ from pipelines.load import (
 )
 from pipelines.lpips import LPIPS, SMALLEST, Trunk, load_lpips
 from pipelines.progress import reporting
-from pipelines.report import FIGURES, EvaluationResult, Scores, machine, mean, verdict, write_report
+from pipelines.report import EvaluationResult, Scores, machine, mean, verdict, write_report
 from pipelines.segments import segment
 
 FILMS = 6
@@ -122,7 +123,7 @@ def evaluate(
         meta |= {"samples": samples, "seed": seed}
         if windows[0].truth is None:
             notes["spread of the samples"] = "not computed: it takes true tracks"
-    result = collect(judged, meta, notes)
+    result = collect(judged, [video.name for video in windows], meta, notes)
     write_report(out, result)
     _show(board, result)
     print(f"{verdict(result)}\nthe report is {out / 'report.md'}", file=sys.stderr)
@@ -167,10 +168,13 @@ def _perceptual(which: str, size: tuple[int, int]) -> tuple[dict[str, LPIPS], di
 
 
 def collect(
-    judged: Sequence[Judged], meta: dict[str, object], notes: Mapping[str, str] | None = None
+    judged: Sequence[Judged],
+    names: Sequence[str],
+    meta: dict[str, object],
+    notes: Mapping[str, str] | None = None,
 ) -> EvaluationResult:
     """The windows' figures as one result; notes: what is missing, and why."""
-    names = list(dict.fromkeys(name for one in judged for name in one.curves))
+    methods = list(dict.fromkeys(name for one in judged for name in one.curves))
 
     def scores(name: str) -> Scores:
         rows = {
@@ -182,11 +186,13 @@ def collect(
     figures = list(dict.fromkeys(name for one in judged for name in one.particles))
     return EvaluationResult(
         model=scores("model"),
-        baselines={name: scores(name) for name in names if name != "model"},
+        baselines={name: scores(name) for name in methods if name != "model"},
         reconstruction_psnr=np.array([one.reconstruction for one in judged]),
         particles={n: np.array([one.particles.get(n, np.nan) for one in judged]) for n in figures},
         meta=meta,
         notes=notes or {},
+        names=list(names),
+        troubles=[one.troubles for one in judged],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from pipelines.metrics import (
 from pipelines.report import mean
 from pipelines.segments import foreground_ari, foreground_miou
 from pipelines.spread import followed_rows, live_count_error, spread_figures
+from pipelines.troubles import troubles
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,13 @@ class Judged:
         curves: method to figure to [h].
         reconstruction: dB, of the context.
         particles: figure to value.
+        troubles: what went wrong, in plain words, where true tracks are known.
     """
 
     curves: dict[str, dict[str, np.ndarray]]
     reconstruction: float
     particles: dict[str, float]
+    troubles: list[str] = field(default_factory=list)
 
 
 def judge(
@@ -96,23 +99,23 @@ def judge(
         curves["model"]["fg_ari"] = foreground_ari(segments, labels)
         curves["model"]["fg_miou"] = foreground_miou(segments, labels)
     particles = {"jitter of the context's tracks, px": jitter(seen.position, seen.transparency)}
+    judged = Judged(curves, float(psnr(seen.frames, known).mean()), particles)
     if video.truth is not None:
-        side = max(true.shape[1:3])
-        curves, more = _positions(curves, video.truth, seen, future, context, side, drawn)
-        particles |= more
-    return Judged(curves, float(psnr(seen.frames, known).mean()), particles)
+        _add_positions(judged, video.truth, seen, future, max(true.shape[1:3]), drawn)
+    return judged
 
 
-def _positions(
-    curves: dict[str, dict[str, np.ndarray]],
+def _add_positions(
+    judged: Judged,
     truth: Truth,
     seen: Forecast,
     future: Forecast,
-    context: int,
     side: int,
     drawn: Forecast | None,
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, float]]:
-    """What only true tracks can tell: errors of the same particle, coverage, precision."""
+) -> None:
+    """Add what only true tracks can tell: errors of the same particle, coverage, precision."""
+    context = len(seen)
+    curves = judged.curves
     ahead, past = truth.at(slice(context - 1, None)), truth.at(slice(0, context))
     whole = join([seen[-1:], future])
     position = followed_rows(whole.position, whole.identity)
@@ -150,12 +153,17 @@ def _positions(
             future_truth.position[:, target],
             future_truth.visible[:, target],
         )
-    return curves, {
-        **spread,
-        "live particles off the visible objects' number": live_count_error(
-            future.transparency, future_truth
-        ),
-        "coverage of the context": coverage(seen.position, seen.transparency, past, tolerance),
-        "precision of the context": precision(seen.position, seen.transparency, past, tolerance),
-        "live particles per object": live_per_object(seen.transparency, past),
-    }
+    judged.troubles.extend(troubles(followed, position, whole.identity, ahead, tolerance))
+    judged.particles.update(
+        {
+            **spread,
+            "live particles off the visible objects' number": live_count_error(
+                future.transparency, future_truth
+            ),
+            "coverage of the context": coverage(seen.position, seen.transparency, past, tolerance),
+            "precision of the context": precision(
+                seen.position, seen.transparency, past, tolerance
+            ),
+            "live particles per object": live_per_object(seen.transparency, past),
+        }
+    )

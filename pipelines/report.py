@@ -5,108 +5,20 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from dlp.particles import LIVE
 from pipelines.draw import plot_curves
+from pipelines.figures import FIGURES, PARTICLES, Figure
 from pipelines.film import write_whole
-from pipelines.metrics import MOVING_THRESHOLD, PSNR_CAP
 from pipelines.results import EvaluationResult, Scores, interval, machine, mean
-from pipelines.segments import SOLID
 
 __all__ = ["EvaluationResult", "Scores", "machine", "mean", "verdict", "write_report"]
 
 _STEPS = (1, 5, 10, 20)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """How a per-step figure is called, measured and printed."""
-
-    key: str
-    title: str
-    unit: str
-    digits: int
-    convention: str
-
-
-FIGURES = (
-    Figure(
-        "psnr_moving",
-        "PSNR on moving pixels",
-        "dB, more is better",
-        2,
-        f"a pixel moves if a channel differs by more than {MOVING_THRESHOLD} of the range from "
-        "the last context frame or from the temporal median, plus one pixel around; mean "
-        f"squared error over those pixels and their channels, per frame, capped at "
-        f"{PSNR_CAP:.0f} dB; frames where nothing moves are left out.",
-    ),
-    Figure(
-        "psnr",
-        "PSNR",
-        "dB, more is better",
-        2,
-        "from the mean squared error over all pixels and channels in [0, 1], per frame, capped "
-        f"at {PSNR_CAP:.0f} dB; then the mean over frames and videos.",
-    ),
-    Figure(
-        "ssim",
-        "SSIM",
-        "more is better, 1 is equal",
-        4,
-        "torchmetrics: Gaussian window of sigma 1.5 (11 x 11), per RGB channel, data range 1, "
-        "per frame; then the mean over frames and videos.",
-    ),
-    *(
-        Figure(
-            f"lpips_{trunk}",
-            f"LPIPS, {title}",
-            "less is better, 0 is equal",
-            4,
-            f"version 0.1, linear heads, {title}, frames as they are (not enlarged), per frame; "
-            "then the mean over frames and videos.",
-        )
-        for trunk, title in (("alex", "AlexNet"), ("vgg", "VGG-16"))
-    ),
-    Figure(
-        "fg_ari",
-        "FG-ARI of the particles' segments",
-        "more is better, 1 is equal",
-        3,
-        "adjusted Rand index over true objects' pixels alone; a pixel belongs to the particle "
-        f"that is drawn most there, if all cover it by more than {SOLID}.",
-    ),
-    Figure(
-        "fg_miou",
-        "FG-mIoU of the particles' segments",
-        "more is better, 1 is equal",
-        3,
-        "intersection over union of each true object and its segment (assigned for the greatest "
-        "sum), an object without one counting 0; mean over a frame's objects. The union counts a "
-        "pixel once, where some published figures count it twice.",
-    ),
-    Figure(
-        "position_error",
-        "Position error of the same particle",
-        "pixels, less is better",
-        2,
-        "live particles and visible objects are paired once, at the last context frame (least "
-        "total distance, within 6 % of the longer side or the object's radius); then the same "
-        "row is held to the same object, wherever that is visible. Mean over a video's objects, "
-        "then over videos.",
-    ),
-)
-
-_PARTICLES_CONVENTION = (
-    f"a particle is live above transparency {LIVE}. Coverage: share of visible objects with a "
-    "live particle within the tolerance. Precision: share of live particles within the tolerance "
-    "or the radius of a visible object. Jitter: noise of the context's tracks per coordinate, "
-    "from the median second difference."
-)
+_WORST, _REASONS = 5, 3
 
 
 def write_report(folder: str | Path, result: EvaluationResult) -> None:
@@ -173,6 +85,9 @@ def _summary(result: EvaluationResult) -> dict[str, object]:
             name: {"mean": mean(values), "per_video": values} for name, values in once.items()
         },
         "missing": dict(result.notes),
+        "videos": {
+            name: list(found) for name, found in zip(result.names, result.troubles, strict=True)
+        },
         "verdict": verdict(result),
     }
 
@@ -214,6 +129,35 @@ def verdict(result: EvaluationResult) -> str:
             f"{_range(low, high, digits)}."
         )
     return " ".join(sentences) or "There is no copy-last to compare the forecast with."
+
+
+def ranking(result: EvaluationResult) -> list[int]:
+    """The videos from the best to the worst, by PSNR on moving pixels over all steps."""
+    assert result.model.psnr_moving is not None
+    score = mean(result.model.psnr_moving, 1)
+    order = np.argsort(-np.where(np.isnan(score), np.inf, score), kind="stable")
+    return [int(i) for i in order if not np.isnan(score[i])]
+
+
+def _worst(result: EvaluationResult) -> list[str]:
+    """The videos that went worst, with what went wrong in them."""
+    if not result.names:
+        return []
+    lines = [
+        "## What went worst",
+        "",
+        "| video | PSNR on moving pixels, dB | why |",
+        "|---|---:|---|",
+    ]
+    assert result.model.psnr_moving is not None
+    for index in ranking(result)[::-1][:_WORST]:
+        why = (
+            "; ".join(result.troubles[index][:_REASONS])
+            or "no true tracks tell, or none is far off"
+        )
+        score = float(mean(result.model.psnr_moving[index]))
+        lines.append(f"| {result.names[index]} | {score:.2f} | {why} |")
+    return [*lines, ""]
 
 
 def _range(low: np.ndarray, high: np.ndarray, digits: int) -> str:
@@ -263,10 +207,10 @@ def _page(result: EvaluationResult) -> str:
         cell = _cell(float(mean(values)), 3) + _range(*interval(values, result.seed), 3)
         lines.append(f"| {name} | {cell} |")
     lines += [f"| {name} | {reason} |" for name, reason in result.notes.items()]
-    lines += ["", "## What was evaluated", "", "| | |", "|---|---|"]
+    lines += ["", *_worst(result), "## What was evaluated", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in result.meta.items()]
     lines += ["", "## Conventions", ""]
     measured = [figure for figure in FIGURES if _scores(result, figure)]
     lines += [f"- {figure.title}: {figure.convention}" for figure in measured]
-    lines += [f"- Particles: {_PARTICLES_CONVENTION}", ""]
+    lines += [f"- Particles: {PARTICLES}", ""]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,6 +49,8 @@ class EvaluationResult:
         meta: what was evaluated, in the order to print: data, config, seed, minutes, videos,
             frames; `machine` adds its part. Values must be fit for JSON.
         notes: figure to why it is missing.
+        names: of the v videos.
+        troubles: what went wrong in each, in plain words; empty where it is not known.
         seed: of the bootstrap.
     """
 
@@ -58,6 +60,8 @@ class EvaluationResult:
     particles: Mapping[str, np.ndarray] = field(default_factory=dict)
     meta: Mapping[str, object] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    names: Sequence[str] = ()
+    troubles: Sequence[Sequence[str]] = ()
     seed: int = 0
 
 

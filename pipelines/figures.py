@@ -1,0 +1,95 @@
+"""The figures of a report: how each is called, measured and printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dlp.particles import LIVE
+from pipelines.metrics import MOVING_THRESHOLD, PSNR_CAP
+from pipelines.segments import SOLID
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How a per-step figure is called, measured and printed."""
+
+    key: str
+    title: str
+    unit: str
+    digits: int
+    convention: str
+
+
+FIGURES = (
+    Figure(
+        "psnr_moving",
+        "PSNR on moving pixels",
+        "dB, more is better",
+        2,
+        f"a pixel moves if a channel differs by more than {MOVING_THRESHOLD} of the range from "
+        "the last context frame or from the temporal median, plus one pixel around; mean "
+        f"squared error over those pixels and their channels, per frame, capped at "
+        f"{PSNR_CAP:.0f} dB; frames where nothing moves are left out.",
+    ),
+    Figure(
+        "psnr",
+        "PSNR",
+        "dB, more is better",
+        2,
+        "from the mean squared error over all pixels and channels in [0, 1], per frame, capped "
+        f"at {PSNR_CAP:.0f} dB; then the mean over frames and videos.",
+    ),
+    Figure(
+        "ssim",
+        "SSIM",
+        "more is better, 1 is equal",
+        4,
+        "torchmetrics: Gaussian window of sigma 1.5 (11 x 11), per RGB channel, data range 1, "
+        "per frame; then the mean over frames and videos.",
+    ),
+    *(
+        Figure(
+            f"lpips_{trunk}",
+            f"LPIPS, {title}",
+            "less is better, 0 is equal",
+            4,
+            f"version 0.1, linear heads, {title}, frames as they are (not enlarged), per frame; "
+            "then the mean over frames and videos.",
+        )
+        for trunk, title in (("alex", "AlexNet"), ("vgg", "VGG-16"))
+    ),
+    Figure(
+        "fg_ari",
+        "FG-ARI of the particles' segments",
+        "more is better, 1 is equal",
+        3,
+        "adjusted Rand index over true objects' pixels alone; a pixel belongs to the particle "
+        f"that is drawn most there, if all cover it by more than {SOLID}.",
+    ),
+    Figure(
+        "fg_miou",
+        "FG-mIoU of the particles' segments",
+        "more is better, 1 is equal",
+        3,
+        "intersection over union of each true object and its segment (assigned for the greatest "
+        "sum), an object without one counting 0; mean over a frame's objects. The union counts a "
+        "pixel once, where some published figures count it twice.",
+    ),
+    Figure(
+        "position_error",
+        "Position error of the same particle",
+        "pixels, less is better",
+        2,
+        "live particles and visible objects are paired once, at the last context frame (least "
+        "total distance, within 6 % of the longer side or the object's radius); then the same "
+        "row is held to the same object, wherever that is visible. Mean over a video's objects, "
+        "then over videos.",
+    ),
+)
+
+PARTICLES = (
+    f"a particle is live above transparency {LIVE}. Coverage: share of visible objects with a "
+    "live particle within the tolerance. Precision: share of live particles within the tolerance "
+    "or the radius of a visible object. Jitter: noise of the context's tracks per coordinate, "
+    "from the median second difference."
+)
