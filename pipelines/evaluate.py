@@ -18,6 +18,7 @@ from data.write import write_mp4
 from dynamics.futures import move, sample
 from pipelines.baselines import temporal_median
 from pipelines.boards import Board, fresh_board
+from pipelines.examples import examples
 from pipelines.figures import FIGURES
 from pipelines.film import compare, film_frames
 from pipelines.folders import make_folder
@@ -34,7 +35,15 @@ from pipelines.load import (
 )
 from pipelines.lpips import LPIPS, SMALLEST, Trunk, load_lpips
 from pipelines.progress import reporting
-from pipelines.report import EvaluationResult, Scores, machine, mean, verdict, write_report
+from pipelines.report import (
+    EvaluationResult,
+    Scores,
+    machine,
+    mean,
+    verdict,
+    write_report,
+)
+from pipelines.report_html import write_html
 from pipelines.segments import segment
 
 FILMS = 6
@@ -62,7 +71,7 @@ def evaluate(
     births: bool = True,
     lpips: str = "alex",
 ) -> EvaluationResult:
-    """Write OUT/report.md, report.json, their plots and OUT/films.
+    """Write OUT/report.html, report.md, report.json, their plots and OUT/films.
 
     What is evaluated was not trained on: the test videos of the run's own source and of one that
     names its own, all videos of any other; of one long video, windows of its held-out end.
@@ -125,8 +134,9 @@ def evaluate(
             notes["spread of the samples"] = "not computed: it takes true tracks"
     result = collect(judged, [video.name for video in windows], meta, notes)
     write_report(out, result)
+    write_html(out, result, examples(dlp, dynamics, windows, result, context, horizon))
     _show(board, result)
-    print(f"{verdict(result)}\nthe report is {out / 'report.md'}", file=sys.stderr)
+    print(f"{verdict(result)}\nthe report is {out / 'report.html'}", file=sys.stderr)
     return result
 
 

@@ -33,22 +33,23 @@ def write_report(folder: str | Path, result: EvaluationResult) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for figure in FIGURES:
-        scores = _scores(result, figure)
+        scores = measured(result, figure)
         if scores:
-            write_whole(folder / f"horizon_{figure.key}.png", _plot(scores, figure, result.seed))
+            write_whole(folder / f"horizon_{figure.key}.png", plot(scores, figure, result.seed))
     summary = json.dumps(_plain(_summary(result)), indent=1, allow_nan=False)
     write_whole(folder / "report.json", summary.encode())
     write_whole(folder / "report.md", _page(result).encode())
 
 
-def _scores(result: EvaluationResult, figure: Figure) -> dict[str, np.ndarray]:
+def measured(result: EvaluationResult, figure: Figure) -> dict[str, np.ndarray]:
     """Method to [v, h], the model first; without the methods that lack the figure."""
     methods = {"model": result.model, **result.baselines}
     found = {name: getattr(scores, figure.key) for name, scores in methods.items()}
     return {name: values for name, values in found.items() if values is not None}
 
 
-def _plot(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> bytes:
+def plot(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> bytes:
+    """The curves of all methods against the horizon, as PNG."""
     curves = {name: mean(values) for name, values in scores.items()}
     bands = {"model": interval(scores["model"], seed)} if "model" in scores else None
     image = plot_curves(curves, title=figure.title, unit=figure.unit, bands=bands)
@@ -61,7 +62,7 @@ def _summary(result: EvaluationResult) -> dict[str, object]:
     per_step: dict[str, object] = {}
     for figure in FIGURES:
         methods = {}
-        for name, values in _scores(result, figure).items():
+        for name, values in measured(result, figure).items():
             low, high = interval(values, result.seed)
             overall = mean(values, 1)
             methods[name] = {
@@ -139,7 +140,7 @@ def ranking(result: EvaluationResult) -> list[int]:
     return [int(i) for i in order if not np.isnan(score[i])]
 
 
-def _worst(result: EvaluationResult) -> list[str]:
+def worst(result: EvaluationResult) -> list[str]:
     """The videos that went worst, with what went wrong in them."""
     if not result.names:
         return []
@@ -170,7 +171,8 @@ def _cell(value: float, digits: int) -> str:
     return "–" if np.isnan(value) else f"{value:.{digits}f}"
 
 
-def _table(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> list[str]:
+def table(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> list[str]:
+    """A figure of all methods at some steps, as Markdown."""
     horizon = next(iter(scores.values())).shape[1]
     steps = [s for s in _STEPS if s < horizon] + [horizon]
     lines = [
@@ -196,10 +198,10 @@ def _page(result: EvaluationResult) -> str:
         "",
     ]
     for figure in FIGURES:
-        scores = _scores(result, figure)
+        scores = measured(result, figure)
         if scores:
             lines += [f"## {figure.title} ({figure.unit})", ""]
-            lines += [*_table(scores, figure, result.seed), ""]
+            lines += [*table(scores, figure, result.seed), ""]
             lines += [f"![{figure.title} against forecast step](horizon_{figure.key}.png)", ""]
     once = {"reconstruction PSNR, dB": result.reconstruction_psnr, **result.particles}
     lines += ["## Particles and reconstruction", "", "| figure | mean |", "|---|---:|"]
@@ -207,10 +209,10 @@ def _page(result: EvaluationResult) -> str:
         cell = _cell(float(mean(values)), 3) + _range(*interval(values, result.seed), 3)
         lines.append(f"| {name} | {cell} |")
     lines += [f"| {name} | {reason} |" for name, reason in result.notes.items()]
-    lines += ["", *_worst(result), "## What was evaluated", "", "| | |", "|---|---|"]
+    lines += ["", *worst(result), "## What was evaluated", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in result.meta.items()]
     lines += ["", "## Conventions", ""]
-    measured = [figure for figure in FIGURES if _scores(result, figure)]
-    lines += [f"- {figure.title}: {figure.convention}" for figure in measured]
+    there = [figure for figure in FIGURES if measured(result, figure)]
+    lines += [f"- {figure.title}: {figure.convention}" for figure in there]
     lines += [f"- Particles: {PARTICLES}", ""]
     return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""The videos of an evaluation that a person should see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data.videos import Video
+from dynamics.model import GraphDynamics
+from pipelines.film import film_frames
+from pipelines.forecast import observe, predict, reconstruct
+from pipelines.load import TrainedDLP
+from pipelines.report import ranking
+from pipelines.report_html import Example
+from pipelines.results import EvaluationResult
+
+PANEL = 128
+"""Least height of a panel of these films, pixels."""
+STEPS = (1, 5, 10, 20)
+REASONS = 3
+
+
+def extremes(order: Sequence[int]) -> dict[int, str]:
+    """The best, the median and the worst of videos that are in order, each once."""
+    if not order:
+        return {}
+    words: dict[int, str] = {}
+    for place, word in ((0, "best"), (len(order) - 1, "worst"), (len(order) // 2, "median")):
+        words.setdefault(order[place], word)
+    return words
+
+
+def examples(
+    dlp: TrainedDLP,
+    dynamics: GraphDynamics,
+    windows: Sequence[Video],
+    result: EvaluationResult,
+    context: int,
+    horizon: int,
+) -> list[Example]:
+    """The films of the best, the worst and the median video.
+
+    Args:
+        windows: of context + horizon frames each, in the order of `result`.
+    """
+    found = []
+    for index, word in extremes(ranking(result)).items():
+        video = windows[index]
+        observed = observe(dlp.model, dynamics, np.ascontiguousarray(video.frames[:context]))
+        parts = (part[0] for part in predict(dlp.model, dynamics, observed.state, horizon))
+        seen = reconstruct(dlp.model, observed)
+        film = np.stack(list(film_frames(video.frames, seen, parts, panel_height=PANEL)))
+        steps = [context - 1, *(context - 1 + step for step in STEPS if step <= horizon)]
+        why = "; ".join(result.troubles[index][:REASONS])
+        found.append(Example(word, video.name, film, video.fps, steps, why))
+    return found
