@@ -28,7 +28,7 @@ OTHER_MINUTES = 1.6
 def demo(run: Path, max_minutes: float = 9.0) -> None:
     """Make videos, train both stages, forecast unseen videos, measure and film them.
 
-    Leaves in `run`: videos/ and unseen/, forecasts/, films/, demo.gif, report.md, tensorboard/.
+    Leaves in `run`: videos/ and unseen/, forecasts/, films/, demo.gif, report.html, report.md, tensorboard/.
     One that was stopped goes on where it was.
 
     Raises:
@@ -59,7 +59,7 @@ def demo(run: Path, max_minutes: float = 9.0) -> None:
         film = read_video(run / "films" / f"{WORLD}_00000.mp4", FrameConfig())
         write_gif(run / "demo.gif", list(film.frames), film.fps)
     minutes_spent = (time.monotonic() - started) / 60
-    _say(f"done in {minutes_spent:.1f} minutes: see {run}/report.md, {run}/films, {run}/demo.gif")
+    _say(f"done in {minutes_spent:.1f} minutes: see {run}/report.html, {run}/films, {run}/demo.gif")
     _say(f"curves and panels: tensorboard --logdir {run}/tensorboard")
 
 
