@@ -123,11 +123,12 @@ def _rollout(given: Namespace) -> None:
 
 
 def _evaluate(given: Namespace) -> None:
-    from pipelines.evaluate import evaluate
+    from pipelines.compare_runs import evaluate_all
 
-    evaluate(
+    runs = given.run if isinstance(given.run, list) else [given.run]
+    evaluate_all(
         given.data,
-        Path(given.run),
+        [Path(run) for run in runs],
         context=given.context,
         horizon=given.horizon,
         out=Path(given.out),

@@ -28,7 +28,8 @@ OTHER_MINUTES = 1.6
 def demo(run: Path, max_minutes: float = 9.0) -> None:
     """Make videos, train both stages, forecast unseen videos, measure and film them.
 
-    Leaves in `run`: videos/ and unseen/, forecasts/, films/, demo.gif, report.html, report.md, tensorboard/.
+    Leaves in `run`: videos/ and unseen/, forecasts/, films/, demo.gif, report.html, report.md and
+    tensorboard/.
     One that was stopped goes on where it was.
 
     Raises:

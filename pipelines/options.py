@@ -8,7 +8,7 @@ from pipelines.config import JOINT, STAGE1, STAGE2, EngineConfig, plain, presets
 from pipelines.parsing import MINUTES
 
 
-def _source_and_run(parser: ArgumentParser) -> None:
+def _source_and_run(parser: ArgumentParser, several: bool = False) -> None:
     parser.add_argument(
         "--data",
         type=str,
@@ -16,7 +16,16 @@ def _source_and_run(parser: ArgumentParser) -> None:
         help="SOURCE: a video, a folder of videos or of folders of frames, .npy, .npz, HDF5, "
         "or synthetic:WORLD.",
     )
-    parser.add_argument("--run", type=str, required=True, help="The run's folder.")
+    if several:
+        parser.add_argument(
+            "--run",
+            type=str,
+            action="append",
+            required=True,
+            help="The run's folder; several are evaluated on the same videos and compared.",
+        )
+    else:
+        parser.add_argument("--run", type=str, required=True, help="The run's folder.")
 
 
 def _training(parser: ArgumentParser, steps: bool) -> None:
@@ -110,9 +119,8 @@ def ablate(parser: ArgumentParser) -> None:
     _stage2_groups(parser)
 
 
-def forecast(parser: ArgumentParser) -> None:
-    """What rollout and evaluate share."""
-    _source_and_run(parser)
+def _forecast(parser: ArgumentParser) -> None:
+    """What rollout and evaluate share, but for the source and the run."""
     parser.add_argument(
         "--context", type=int, required=True, help="Frames that the forecast may see."
     )
@@ -146,7 +154,8 @@ def _output(parser: ArgumentParser) -> None:
 
 def evaluate(parser: ArgumentParser) -> None:
     """The options of evaluate."""
-    forecast(parser)
+    _source_and_run(parser, several=True)
+    _forecast(parser)
     parser.add_argument(
         "--lpips",
         type=str,
@@ -163,7 +172,8 @@ def evaluate_part(parser: ArgumentParser) -> None:
 
 def rollout(parser: ArgumentParser) -> None:
     """The options of rollout."""
-    forecast(parser)
+    _source_and_run(parser)
+    _forecast(parser)
     parser.add_argument("--start", type=int, default=0, help="The context's first frame.")
 
 

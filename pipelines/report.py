@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 from pipelines.draw import plot_curves
 from pipelines.figures import FIGURES, PARTICLES, Figure
 from pipelines.film import write_whole
-from pipelines.results import EvaluationResult, Scores, interval, machine, mean
+from pipelines.results import EvaluationResult, Scores, interval, jsonable, machine, mean
 
 __all__ = ["EvaluationResult", "Scores", "machine", "mean", "verdict", "write_report"]
 
@@ -36,7 +35,7 @@ def write_report(folder: str | Path, result: EvaluationResult) -> None:
         scores = measured(result, figure)
         if scores:
             write_whole(folder / f"horizon_{figure.key}.png", plot(scores, figure, result.seed))
-    summary = json.dumps(_plain(_summary(result)), indent=1, allow_nan=False)
+    summary = json.dumps(jsonable(_summary(result)), indent=1, allow_nan=False)
     write_whole(folder / "report.json", summary.encode())
     write_whole(folder / "report.md", _page(result).encode())
 
@@ -91,19 +90,6 @@ def _summary(result: EvaluationResult) -> dict[str, object]:
         },
         "verdict": verdict(result),
     }
-
-
-def _plain(value: object) -> object:
-    """What JSON can hold: NaN becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(x) for key, x in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(x) for x in value]
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value if isinstance(value, bool | int | str | None) else str(value)
 
 
 def verdict(result: EvaluationResult) -> str:

@@ -109,3 +109,16 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     bounds[:, some] = np.nanpercentile(means[:, some], (2.5, 97.5), axis=0)
     low, high = bounds.reshape(2, *values.shape[1:])
     return low, high
+
+
+def jsonable(value: object) -> object:
+    """What JSON can hold: NaN becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(x) for key, x in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return jsonable(value.tolist())
+    if isinstance(value, list | tuple):
+        return [jsonable(x) for x in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if isinstance(value, bool | int | str | None) else str(value)

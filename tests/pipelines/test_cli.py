@@ -55,10 +55,13 @@ class Recorder:
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
-    for name in ("train", "train_dlp", "train_dynamics", "rollout", "evaluate", "demo"):
+    for name in ("train", "train_dlp", "train_dynamics", "rollout", "demo"):
         module = ModuleType(f"pipelines.{name}")
         setattr(module, name, recorder)
         monkeypatch.setitem(sys.modules, f"pipelines.{name}", module)
+    compare = ModuleType("pipelines.compare_runs")
+    compare.evaluate_all = recorder  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pipelines.compare_runs", compare)
     made = ModuleType("data.make")
     made.make_data = recorder  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "data.make", made)
@@ -143,11 +146,14 @@ def test_train_dynamics_rollout_evaluate_demo_and_make_data_get_theirs(called: R
     assert called.options["max_minutes"] == 10
     lengths = ["--context", "4", "--horizon", "6", "--out", "o"]
     assert main(["evaluate", *SOURCE, *lengths]) == 0
-    assert called.arguments == ("clips", Path("runs/x"))
+    assert called.arguments == ("clips", [Path("runs/x")])
     expected = {"context": 4, "horizon": 6, "out": Path("o"), "limit": 0, "particles": 0}
-    assert called.options == {**expected, "samples": 0, "seed": 0}
+    expected |= {"samples": 0, "seed": 0, "births": True}
+    assert called.options == {**expected, "lpips": "alex"}
+    assert main(["evaluate", *SOURCE, *lengths, "--run", "runs/y"]) == 0
+    assert called.arguments == ("clips", [Path("runs/x"), Path("runs/y")])
     assert main(["rollout", *SOURCE, *lengths, "--limit", "2", "--start", "3"]) == 0
-    assert called.options == {**expected, "samples": 0, "seed": 0, "limit": 2, "start": 3}
+    assert called.options == {**expected, "limit": 2, "start": 3}
     for command in ("rollout", "evaluate"):
         assert main([command, *SOURCE, *lengths, "--samples", "5", "--seed", "7"]) == 0
         assert (called.options["samples"], called.options["seed"]) == (5, 7)
