@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
 
-.PHONY: test lint demo bench clean
+.PHONY: test lint demo bench results clean
 
 test: lint
 	$(BIN)/python -m pytest -n 2
@@ -19,6 +19,10 @@ demo: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/particlecast bench
+
+# Some three hours for all seeds; stopped, it goes on.
+results: .venv/installed
+	$(BIN)/particlecast results
 
 # Packages are found where they lie (compat mode), so that editing them needs no new installation.
 .venv/installed: setup.cfg pyproject.toml constraints.txt

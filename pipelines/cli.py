@@ -176,6 +176,14 @@ def _get_weights(given: Namespace) -> None:
     get_weights(Path(given.file) if given.file else None)
 
 
+def _results(given: Namespace) -> None:
+    from pipelines.reproduce import reproduce
+
+    reproduce(
+        Path(given.out), Path(given.page), seeds=given.seeds, only=given.only, video=given.video
+    )
+
+
 def _demo(given: Namespace) -> None:
     from pipelines.demo import demo
 
@@ -205,6 +213,7 @@ COMMANDS = {
     "make-data": Command("make a synthetic world's videos", options.make_data, _make_data),
     "get-weights": Command("fetch the weights of LPIPS", options.get_weights, _get_weights),
     "demo": Command("all of it, on a small synthetic set", options.demo, _demo),
+    "results": Command("make the project's own results anew", options.results, _results),
     "bench": Command("measure speed and memory", options.bench, _bench),
 }
 

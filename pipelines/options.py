@@ -203,6 +203,22 @@ def get_weights(parser: ArgumentParser) -> None:
     )
 
 
+def results(parser: ArgumentParser) -> None:
+    """The options of results."""
+    parser.add_argument("--out", type=str, default="runs/results", help="Folder of the runs.")
+    parser.add_argument("--page", type=str, default="docs/results.md", help="The page to write.")
+    parser.add_argument("--seeds", type=int, default=3, help="Runs of each case.")
+    parser.add_argument(
+        "--only",
+        type=str,
+        default="",
+        help="Cases whose name holds this text, or one of several with commas between.",
+    )
+    parser.add_argument(
+        "--video", type=str, default="", help="A video without true tracks, as one more case."
+    )
+
+
 def demo(parser: ArgumentParser) -> None:
     """The options of demo."""
     parser.add_argument("--run", type=str, default="runs/demo", help="The run's folder.")

@@ -1,0 +1,201 @@
+"""The page of the project's own results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Case to seed to measurement to what its file holds."""
+
+STAGE1 = (
+    ("coverage", "coverage", 3),
+    ("precision", "precision", 3),
+    ("live_per_object", "live/object", 2),
+    ("position_error", "error, px", 2),
+    ("psnr", "PSNR, dB", 1),
+    ("psnr_moving", "moving, dB", 1),
+    ("jitter", "jitter, px", 3),
+    ("identity", "identity", 3),
+    ("shift_error", "shift error, px", 2),
+    ("within_1_sigma", "within 1 sigma", 2),
+    ("within_2_sigma", "within 2 sigma", 2),
+    ("spearman", "rank correlation", 2),
+)
+"""Figures of stage 1: key, head, digits."""
+METHODS = (
+    "model",
+    "copy-last",
+    "optical flow",
+    "own constant velocity",
+    "true constant velocity",
+)
+FORECAST = (
+    ("position_error", "Error of the same particle, px", 2),
+    ("psnr_moving", "PSNR on moving pixels, dB", 2),
+    ("psnr", "PSNR, dB", 2),
+    ("ssim", "SSIM", 3),
+    ("lpips_alex", "LPIPS, AlexNet", 3),
+)
+AT = (1, 5, 10, 20)
+
+
+def page(found: Found, minutes: Mapping[str, Sequence[float]], commit: str) -> str:
+    """The results as Markdown.
+
+    Args:
+        found: what was measured.
+        minutes: case to those of its stages.
+        commit: that made them; "": not known.
+    """
+    machines = sorted({_machine(one) for seeds in found.values() for one in seeds.values()})
+    made = f" at commit {commit}" if commit else ""
+    lines = [
+        "# Results",
+        "",
+        f"Made by `make results`{made}; every number is of videos that were never trained on. "
+        "Each seed stands by itself; minutes are those of training, on an otherwise idle machine.",
+        "",
+        *(f"Machine: {machine}." for machine in machines),
+        "",
+        "## Stage 1: frames to particles",
+        "",
+        *_stage1(found, minutes),
+        "",
+        "## Forecasts",
+        "",
+        "Context 10 frames. Mean over seeds, and the least and the most of them.",
+        "",
+        *_forecasts(found, minutes),
+        "## Sampled futures",
+        "",
+        *_sampled(found),
+        "",
+        "## Identity",
+        "",
+        *_identity(found),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _machine(one: Mapping[str, Any]) -> str:
+    meta = next(iter(one.values()))["meta"]
+    keys = (
+        ("machine", "{}"),
+        ("cores", "{} cores"),
+        ("python", "Python {}"),
+        ("torch", "torch {}"),
+    )
+    return ", ".join(text.format(meta[key]) for key, text in keys if key in meta)
+
+
+def _stage1(found: Found, minutes: Mapping[str, Sequence[float]]) -> list[str]:
+    """A line a run."""
+    rows = []
+    for case, seeds in found.items():
+        for seed, one in seeds.items():
+            if "stage1" not in one:
+                continue
+            figures = one["stage1"]["figures"]
+            cells = [
+                _cell(figures[key]["value"] if key in figures else None, digits)
+                for key, _, digits in STAGE1
+            ]
+            rows.append([case, seed, f"{minutes[case][0]:g}", *cells])
+    return _table(["data", "seed", "minutes", *(head for _, head, _ in STAGE1)], rows)
+
+
+def _forecasts(found: Found, minutes: Mapping[str, Sequence[float]]) -> list[str]:
+    """A table a case and figure."""
+    lines: list[str] = []
+    for case, seeds in found.items():
+        reports = [one["forecast"]["per_step"] for one in seeds.values() if "forecast" in one]
+        if not reports:
+            continue
+        first, second = minutes[case]
+        head = f"### {case}: {first:g} + {second:g} minutes, {len(reports)} seeds"
+        lines += [head, ""]
+        for figure, title, digits in FORECAST:
+            there = [report[figure]["methods"] for report in reports if figure in report]
+            rows = [
+                [f"**{name}**" if name == "model" else name, *_steps(there, name, digits)]
+                for name in METHODS
+                if there and all(name in one for one in there)
+            ]
+            if rows:
+                lines += [*_table([title, *(f"step {step}" for step in AT)], rows), ""]
+    return lines
+
+
+def _steps(there: Sequence[Mapping[str, Any]], name: str, digits: int) -> list[str]:
+    """One method's cells, over seeds."""
+    curves = [one[name]["per_step"]["mean"] for one in there]
+    cells = []
+    for step in AT:
+        values = [curve[step - 1] for curve in curves if len(curve) >= step]
+        cells.append(_spread([v for v in values if v is not None], digits))
+    return cells
+
+
+def _sampled(found: Found) -> list[str]:
+    """Spread, best of the samples, and the number of live particles."""
+
+    def figure(text: str) -> Callable[[Mapping[str, Any]], float | None]:
+        def pick(one: Mapping[str, Any]) -> float | None:
+            names = [name for name in one["forecast"]["particles"] if text in name]
+            return one["forecast"]["particles"][names[0]]["mean"] if names else None
+
+        return pick
+
+    heads = {
+        "in the 50 % interval": "50 % interval",
+        "in the 90 % interval": "90 % interval",
+        "best of 20, px": "error of the best",
+        "middle, px": "error of the middle",
+        "live particles off": "live particles off",
+    }
+    rows = []
+    for case, seeds in found.items():
+        runs = [one for one in seeds.values() if "forecast" in one]
+        columns = [[v for v in map(figure(text), runs) if v is not None] for text in heads.values()]
+        if any(columns):
+            rows.append([case, *(_spread(column, 2) for column in columns)])
+    return _table(["data", *heads], rows)
+
+
+def _identity(found: Found) -> list[str]:
+    """The tracking field's figures, by what motion the links expect."""
+    rows = []
+    for case, seeds in found.items():
+        runs = [one["tracking"]["linked by"] for one in seeds.values() if "tracking" in one]
+        for motion in dict.fromkeys(name for run in runs for name in run):
+            every = [run[motion]["videos"]["all"] for run in runs if motion in run]
+            keys = (("idf1", 3), ("mota", 3), ("switches_per_1000", 1))
+            cells = [_spread([one[key] for one in every], digits) for key, digits in keys]
+            rows.append([case, motion, *cells])
+    return _table(["data", "motion expected", "IDF1", "MOTA", "switches per 1,000"], rows)
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    """Mean, and the range if there are several."""
+    if not values:
+        return "–"
+    text = f"{np.mean(values):.{digits}f}"
+    if len(values) == 1:
+        return text
+    return f"{text} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "–" if value is None or np.isnan(value) else f"{value:.{digits}f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Markdown."""
+    if not rows:
+        return ["Nothing yet."]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]

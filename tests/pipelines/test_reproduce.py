@@ -1,0 +1,129 @@
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.errors import UserError
+from pipelines.cli import COMMANDS
+from pipelines.parsing import parse
+from pipelines.reproduce import CASES, Case, gather, reproduce
+from tests.pipelines.commands import DLP, DYNAMICS, FRAMES, SIDE, particlecast, refused
+
+MADE = (
+    Case("balls", "synthetic:billiards", (3, 5), horizon=10),
+    Case("pictures", "synthetic:shapes", (5, 0)),
+    Case("street", "street.mp4", (6, 6), tracks=False),
+)
+
+
+class Recorder:
+    """Does commands by leaving what they would leave; level: of their figures."""
+
+    def __init__(self, fail_at: int = -1) -> None:
+        self.said: list[list[str]] = []
+        self.fail_at = fail_at
+
+    def __call__(self, words: Sequence[str]) -> None:
+        if len(self.said) == self.fail_at:
+            raise UserError("no")
+        self.said.append(list(words))
+        given = dict(pairwise(words))
+        if "--out" not in given:
+            return
+        seed = float(Path(given["--run"]).name)
+        name, content = self.left(words[0], seed)
+        Path(given["--out"]).mkdir(parents=True, exist_ok=True)
+        (Path(given["--out"]) / name).write_text(json.dumps(content))
+
+    def left(self, command: str, seed: float) -> tuple[str, dict[str, Any]]:
+        meta = {"machine": "abacus", "cores": 2, "python": "3.11", "torch": "2.13"}
+        if command == "evaluate-dlp":
+            figures = {"coverage": {"value": 0.99}, "jitter": {"value": None}}
+            return "stage1.json", {"meta": meta, "figures": figures}
+        if command == "evaluate-tracking":
+            every = {"idf1": 0.9, "mota": 0.8, "switches_per_1000": 1.5}
+            return "tracking.json", {
+                "meta": meta,
+                "linked by": {"coast": {"videos": {"all": every}}},
+            }
+        curve = {"per_step": {"mean": [seed + step for step in range(1, 11)]}}
+        methods = {"model": curve, "copy-last": curve}
+        particles = {"error of the best of 20 samples, px": {"mean": 0.5 + seed}}
+        per_step = {"position_error": {"methods": methods}}
+        return "report.json", {"meta": meta, "per_step": per_step, "particles": particles}
+
+
+def test_every_command_is_one_that_the_command_line_takes(tmp_path: Path) -> None:
+    record = Recorder()
+    reproduce(tmp_path / "out", tmp_path / "page.md", 1, cases=CASES, run=record)
+    for words in record.said:
+        parse(words[0], COMMANDS[words[0]], words[1:])
+
+
+def test_what_is_done_is_not_done_again_and_the_rest_follows(tmp_path: Path) -> None:
+    page, first = tmp_path / "page.md", Recorder(fail_at=4)
+    with pytest.raises(UserError, match="no"):
+        reproduce(tmp_path / "out", page, 2, cases=MADE, run=first)
+    again = Recorder()
+    reproduce(tmp_path / "out", page, 2, cases=MADE, run=again)
+    whole = Recorder()
+    reproduce(tmp_path / "other", page, 2, cases=MADE, run=whole)
+    folder = str(tmp_path / "out")
+    said = [
+        [w.replace(folder, str(tmp_path / "other")) for w in x] for x in first.said + again.said
+    ]
+    assert said == whole.said
+    nothing = Recorder()
+    reproduce(tmp_path / "out", page, 2, cases=MADE, run=nothing)
+    assert nothing.said == []
+
+
+def test_the_order_and_what_each_case_takes(tmp_path: Path) -> None:
+    record = Recorder()
+    reproduce(tmp_path / "out", tmp_path / "page.md", 1, cases=MADE, run=record)
+    names = [(Path(words[words.index("--run") + 1]).parent.name, words[0]) for words in record.said]
+    balls = ["train-dlp", "evaluate-dlp", "train-dynamics", "evaluate", "evaluate-tracking"]
+    assert names == [
+        *(("balls", name) for name in balls),
+        *(("pictures", name) for name in balls[:2]),
+        *(("street", name) for name in balls[:4]),
+    ]
+
+
+def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    reproduce(tmp_path / "out", page, 3, cases=MADE, run=Recorder())
+    text = page.read_text()
+    assert text.count("| balls | 2 | 3 | 0.990 |") == 1
+    assert "### balls: 3 + 5 minutes, 3 seeds" in text
+    assert (
+        "| **model** | 2.00 (1.00 to 3.00) | 6.00 (5.00 to 7.00) | 11.00 (10.00 to 12.00) | – |"
+        in text
+    )
+    assert "| balls | – | – | 1.50 (0.50 to 2.50) |" in text
+    assert "| balls | coast | 0.900 (0.900 to 0.900) |" in text
+    assert "Machine: abacus, 2 cores, Python 3.11, torch 2.13." in text
+
+
+def test_a_case_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--out", tmp_path / "out", "--page", tmp_path / "page.md", "--only", "chess")
+    assert "no such case" in refused(capsys, "results", *words)
+    assert not (tmp_path / "page.md").exists()
+
+
+def test_a_real_one(tmp_path: Path) -> None:
+    world = f"synthetic:billiards,videos=3,frames={FRAMES},size={SIDE}"
+    tiny = Case("tiny", world, (0.02, 0.02), horizon=4, options=tuple(DLP))
+
+    def run(words: Sequence[str]) -> None:
+        small = DYNAMICS if words[0] == "train-dynamics" else []
+        particlecast(*words, *small)
+
+    reproduce(tmp_path / "out", tmp_path / "page.md", 1, cases=[tiny], run=run)
+    assert set(gather(tmp_path / "out" / "tiny")["0"]) == {"stage1", "tracking", "forecast"}
+    text = (tmp_path / "page.md").read_text()
+    assert "### tiny: 0.02 + 0.02 minutes, 1 seeds" in text
+    assert "| tiny | the dynamics model |" in text
