@@ -138,6 +138,7 @@ def _evaluate(given: Namespace) -> None:
         seed=given.seed,
         births=given.births,
         lpips=given.lpips,
+        fvd=Path(given.fvd) if given.fvd else None,
     )
 
 

@@ -16,13 +16,14 @@ from data.source import part, require_length
 from data.videos import Dataset, Video
 from data.write import write_mp4
 from dynamics.futures import move, sample
-from pipelines.baselines import temporal_median
+from pipelines.baselines import copy_last, temporal_median
 from pipelines.boards import Board, fresh_board
 from pipelines.examples import examples
 from pipelines.figures import FIGURES
 from pipelines.film import compare, film_frames
 from pipelines.folders import make_folder
 from pipelines.forecast import as_forecast, draw, join, observe, particles_of, reconstruct
+from pipelines.fvd import FVD
 from pipelines.judge import Judged, judge
 from pipelines.load import (
     TrainedDLP,
@@ -70,6 +71,7 @@ def evaluate(
     seed: int = 0,
     births: bool = True,
     lpips: str = "alex",
+    fvd: Path | None = None,
 ) -> EvaluationResult:
     """Write OUT/report.html, report.md, report.json, their plots and OUT/films.
 
@@ -85,12 +87,14 @@ def evaluate(
         seed: of these.
         births: whether particles come in at the border.
         lpips: which trunks look, one of TRUNKS.
+        fvd: the network that FVD takes; None: it is not computed.
 
     Raises:
         UserError: the run, the source or the lengths are unfit.
     """
     if lpips not in TRUNKS:
         raise UserError(f"--lpips must be one of {', '.join(TRUNKS)}, found {lpips!r}")
+    distance = FVD(fvd, horizon) if fvd else None
     dlp = load_dlp(run, particles)
     dynamics = load_dynamics(run, dlp)
     dataset = open_data(data, dlp.frames)
@@ -120,6 +124,9 @@ def evaluate(
                 )
                 drawn = join([as_forecast(dlp.model, part) for part in several])
             judged.append(judge(video, seen, future, context, still, drawn, perceptual, segments))
+            if distance:
+                copied = copy_last(known, horizon)
+                distance.add(true=video.frames[context:], forecast=future.frames, copy_last=copied)
             if index < FILMS:
                 film = film_frames(video.frames, seen, [future])
                 write_mp4(out / "films" / f"{video.name}.mp4", film, video.fps)
@@ -132,7 +139,10 @@ def evaluate(
         meta |= {"samples": samples, "seed": seed}
         if windows[0].truth is None:
             notes["spread of the samples"] = "not computed: it takes true tracks"
-    result = collect(judged, [video.name for video in windows], meta, notes)
+    whole = distance.distances() if distance else {}
+    if distance and not whole:
+        notes["FVD"] = "not computed: it takes several videos"
+    result = collect(judged, [video.name for video in windows], meta, notes, whole)
     write_report(out, result)
     write_html(out, result, examples(dlp, dynamics, windows, result, context, horizon))
     _show(board, result)
@@ -182,8 +192,9 @@ def collect(
     names: Sequence[str],
     meta: dict[str, object],
     notes: Mapping[str, str] | None = None,
+    whole: Mapping[str, float] | None = None,
 ) -> EvaluationResult:
-    """The windows' figures as one result; notes: what is missing, and why."""
+    """The windows' figures as one result; notes: what is missing, and why; whole: of all videos."""
     methods = list(dict.fromkeys(name for one in judged for name in one.curves))
 
     def scores(name: str) -> Scores:
@@ -201,6 +212,7 @@ def collect(
         particles={n: np.array([one.particles.get(n, np.nan) for one in judged]) for n in figures},
         meta=meta,
         notes=notes or {},
+        whole=whole or {},
         names=list(names),
         troubles=[one.troubles for one in judged],
     )

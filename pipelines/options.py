@@ -162,6 +162,9 @@ def evaluate(parser: ArgumentParser) -> None:
         default="alex",
         help="Trunks of LPIPS: alex, vgg, both or none; they need particlecast get-weights.",
     )
+    parser.add_argument(
+        "--fvd", type=str, default="", help="I3D as TorchScript, a file of yours, to tell FVD."
+    )
 
 
 def evaluate_part(parser: ArgumentParser) -> None:

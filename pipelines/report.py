@@ -84,6 +84,7 @@ def _summary(result: EvaluationResult) -> dict[str, object]:
         "particles": {
             name: {"mean": mean(values), "per_video": values} for name, values in once.items()
         },
+        "whole": dict(result.whole),
         "missing": dict(result.notes),
         "videos": {
             name: list(found) for name, found in zip(result.names, result.troubles, strict=True)
@@ -194,6 +195,7 @@ def _page(result: EvaluationResult) -> str:
     for name, values in once.items():
         cell = _cell(float(mean(values)), 3) + _range(*interval(values, result.seed), 3)
         lines.append(f"| {name} | {cell} |")
+    lines += [f"| {name} | {value:.2f} |" for name, value in result.whole.items()]
     lines += [f"| {name} | {reason} |" for name, reason in result.notes.items()]
     lines += ["", *worst(result), "## What was evaluated", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in result.meta.items()]

@@ -125,6 +125,7 @@ def _once(result: EvaluationResult) -> list[str]:
         value, (low, high) = float(mean(values)), interval(values, result.seed)
         sure = "" if np.isnan(low) else f" [{float(low):.3f}, {float(high):.3f}]"
         rows.append([name, "–" if np.isnan(value) else f"{value:.3f}{sure}"])
+    rows += [[name, f"{value:.2f}"] for name, value in result.whole.items()]
     rows += [[name, reason] for name, reason in result.notes.items()]
     return ["<h2>Particles and reconstruction</h2>", *_rows(rows)]
 

@@ -48,6 +48,7 @@ class EvaluationResult:
             these the data allows.
         meta: what was evaluated, in the order to print: data, config, seed, minutes, videos,
             frames; `machine` adds its part. Values must be fit for JSON.
+        whole: figure of all videos together to its value.
         notes: figure to why it is missing.
         names: of the v videos.
         troubles: what went wrong in each, in plain words; empty where it is not known.
@@ -59,6 +60,7 @@ class EvaluationResult:
     reconstruction_psnr: np.ndarray
     particles: Mapping[str, np.ndarray] = field(default_factory=dict)
     meta: Mapping[str, object] = field(default_factory=dict)
+    whole: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     names: Sequence[str] = ()
     troubles: Sequence[Sequence[str]] = ()

@@ -149,7 +149,7 @@ def test_train_dynamics_rollout_evaluate_demo_and_make_data_get_theirs(called: R
     assert called.arguments == ("clips", [Path("runs/x")])
     expected = {"context": 4, "horizon": 6, "out": Path("o"), "limit": 0, "particles": 0}
     expected |= {"samples": 0, "seed": 0, "births": True}
-    assert called.options == {**expected, "lpips": "alex"}
+    assert called.options == {**expected, "lpips": "alex", "fvd": None}
     assert main(["evaluate", *SOURCE, *lengths, "--run", "runs/y"]) == 0
     assert called.arguments == ("clips", [Path("runs/x"), Path("runs/y")])
     assert main(["rollout", *SOURCE, *lengths, "--limit", "2", "--start", "3"]) == 0

@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from data.errors import UserError
+from pipelines.fvd import VideoFeatures, frechet
+from tests.pipelines.commands import SIDE, Trained, particlecast, refused
+
+
+class Colours(nn.Module):
+    """Mean and spread of each channel, with the call of the real network."""
+
+    def forward(
+        self, x: Tensor, rescale: bool = False, resize: bool = False, return_features: bool = False
+    ) -> Tensor:
+        assert rescale
+        assert resize
+        assert return_features
+        x = x.flatten(2)
+        return torch.cat([x.mean(2), x.std(2)], 1)
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    torch.jit.script(Colours()).save(str(tmp_path / "network.pt"))
+    return tmp_path / "network.pt"
+
+
+def test_gaussians_that_are_known() -> None:
+    """Diagonal covariances: the distance is |mu - mu'|^2 + sum (sigma - sigma')^2."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(200_000, 2))
+    one, other = noise * [1, 2], noise[::-1] * [3, 2] + [1, -2]
+    assert frechet(one, other) == pytest.approx(5 + 4, rel=0.02)
+    assert frechet(one, one) == pytest.approx(0, abs=1e-6)
+    assert frechet(one, other) == pytest.approx(frechet(other, one))
+
+
+def test_the_network_sees_the_whole_video(network: Path) -> None:
+    frames = np.zeros((12, 8, 8, 3), np.uint8)
+    frames[:6, ..., 0] = 200
+    assert VideoFeatures(network)(frames)[:3] == pytest.approx([100, 0, 0])
+
+
+def test_a_file_that_is_no_network(tmp_path: Path, network: Path) -> None:
+    (tmp_path / "other.pt").write_bytes(b"something")
+    for path in (tmp_path / "other.pt", tmp_path / "none.pt"):
+        with pytest.raises(UserError, match="TorchScript"):
+            VideoFeatures(path)
+    torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "linear.pt"))
+    with pytest.raises(UserError, match="cannot be used"):
+        VideoFeatures(tmp_path / "linear.pt")(np.zeros((12, 8, 8, 3), np.uint8))
+
+
+def test_evaluate_tells_it(
+    own: Trained, tmp_path: Path, network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = f"synthetic:billiards,videos=30,frames=18,size={SIDE}"
+    words = ("--data", world, "--run", own.run, "--context", 8, "--out", tmp_path / "out")
+    particlecast("evaluate", *words, "--horizon", 10, "--fvd", network)
+    found = json.loads((tmp_path / "out" / "report.json").read_text())["whole"]
+    assert set(found) == {"FVD, forecast", "FVD, copy last"}
+    assert min(found.values()) > 0
+    assert "FVD, forecast" in (tmp_path / "out" / "report.html").read_text()
+    assert "at least 10" in refused(capsys, "evaluate", *words, "--horizon", 9, "--fvd", network)
