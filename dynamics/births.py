@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dynamics.entries import WAIT, WINDOW, Entry, find_entries, group_entries
+from dynamics.entries import WAIT, WINDOW, Entry, find_entries, group_entries, typical
 from dynamics.state import State
 from dynamics.tracks import Tracks
 
@@ -91,7 +91,7 @@ class Births(nn.Module):
             self.rate[gate] = len(group) / frames
             self.room[gate] = min(tight, ROOMIEST * float(side.max()))
             keep = min(ENTRIES // len(groups), len(group))
-            kept = [group[i * len(group) // keep] for i in range(keep)]
+            kept = typical([group[i * len(group) // keep] for i in range(keep)])
             rows = slice(used, used + keep)
             self.position[rows] = torch.stack([entry.position for entry in kept])
             self.velocity[rows] = torch.stack([entry.velocity for entry in kept])

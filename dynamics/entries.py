@@ -103,3 +103,11 @@ def group_entries(found: list[Entry], most: int) -> list[list[Entry]]:
     groups = [[found[i] for i in np.flatnonzero(label == one)] for one in np.unique(label)]
     groups = [group for group in groups if len(group) >= LEAST]
     return sorted(groups, key=len, reverse=True)[:most]
+
+
+def typical(found: list[Entry]) -> list[Entry]:
+    """Entries, those first that look most like the others: not two things in one glimpse."""
+    codes = torch.stack([entry.code for entry in found])
+    middle, spread = codes.median(0).values, codes.std(0, correction=0).clamp(min=1e-3)
+    odd = ((codes - middle) / spread).square().sum(1)
+    return [found[i] for i in odd.argsort(stable=True).tolist()]

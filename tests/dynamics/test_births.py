@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dynamics.births import GATES, Births
-from dynamics.entries import find_entries
+from dynamics.entries import Entry, find_entries, typical
 from dynamics.state import State
 from dynamics.tracks import Tracks, fill, has_left
 from tests.dynamics import made
@@ -277,3 +277,9 @@ def test_permuting_the_sets_permutes_the_births():
         assert torch.equal(state.position[order], other.position)
         assert torch.equal(clock.count[order], its.count)
     assert len(set(clock.count[:, 0].tolist())) > 1
+
+
+def test_what_looks_like_the_others_comes_first() -> None:
+    looks = [5.0, 1.0, 1.1, -3.0, 0.9]
+    found = [Entry(torch.zeros(2), torch.ones(2), torch.full((CODES,), x), 1.0) for x in looks]
+    assert [float(one.code[0]) for one in typical(found)] == pytest.approx([1, 1.1, 0.9, 5, -3])
