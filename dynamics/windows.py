@@ -46,7 +46,7 @@ def gather(
 
     A window's particles are those seen in one of the history's last two frames, those seen most
     often first, at most `rows` of them. A history knows no sighting after it: where a particle was
-    before its first one is carried back from the history's own.
+    when it was not seen is worked out from those up to its end.
     """
     b, length = len(starts), history + horizon
     codes = tracks[0].code.shape[-1]
@@ -65,8 +65,9 @@ def gather(
         position[i, :, :n] = track.position.numpy()[part, chosen]
         for row in np.flatnonzero(~present[:history, chosen].all(0)):
             # Where it was before it was seen must not be worked out from what came after.
-            past = slice(start, start + history), chosen[row : row + 1]
-            position[i, :history, row] = fill(track.position[past], track.seen[past])[:, 0]
+            past = slice(0, start + history), chosen[row : row + 1]
+            filled = fill(track.position[past], track.seen[past])
+            position[i, :history, row] = filled[start:, 0]
         code[i, :, :n] = track.code.numpy()[part, chosen]
         seen[i, :, :n] = present[:, chosen]
         left[i, :, :n] = track.left.numpy()[part, chosen]

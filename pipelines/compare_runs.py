@@ -42,6 +42,11 @@ def evaluate_all(data: str, runs: Sequence[Path], out: Path, **settings: Any) ->
         raise UserError(
             f"the runs hold out other videos of {data}: give a source that none was trained on"
         )
+    if any(other.meta.get("frames") != first.meta.get("frames") for other in others):
+        raise UserError(
+            f"the runs see {data} cut or sized differently, so their pixels and steps are not the "
+            "same: compare runs of the same --frames settings"
+        )
     write_comparison(out, results)
     print(f"the comparison is {out / 'comparison.md'}", file=sys.stderr)
 
@@ -121,7 +126,7 @@ def page(results: Mapping[str, EvaluationResult], found: Mapping[str, dict]) -> 
             text = ""
             if pair := one["paired"].get(name):
                 size, low, high = (f"{pair[key]:+.{digits}f}" for key in ("mean", "low", "high"))
-                text = f"{size} [{low}, {high}]"
+                text = size if low == "+nan" else f"{size} [{low}, {high}]"
             lines.append(f"| {name} | {cells} | {text} |")
         cells = " | ".join(
             f"{one['mean'][step]:.{digits}f} ± {one['spread'][step]:.{digits}f}" for step in steps

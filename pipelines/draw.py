@@ -295,7 +295,9 @@ def plot_curves(
     for index, (name, values) in enumerate(curves.items()):
         colour, steps = f"C{index}", np.arange(1, len(values) + 1) if at is None else np.array(at)
         style = "-" if index == 0 else "--"
-        axes.plot(steps, values, style, color=colour, lw=2.4 if index == 0 else 1.4, label=name)
+        dot = "o" if len(values) == 1 else None
+        width = 2.4 if index == 0 else 1.4
+        axes.plot(steps, values, style, color=colour, lw=width, marker=dot, label=name)
         if bands and name in bands:
             axes.fill_between(steps, *bands[name], color=colour, alpha=0.15, lw=0)
     axes.set(title=title, xlabel=along, ylabel=unit)

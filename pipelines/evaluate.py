@@ -118,7 +118,7 @@ def evaluate(
             if video.truth is not None and video.truth.mask is not None:
                 parts = [segment(dlp.model, particles_of(part)[0]) for part in moved]
                 segments = np.concatenate(parts)
-            if samples:
+            if samples and video.truth is not None:
                 several = sample(
                     dynamics, observed.state, observed.deviation, horizon, samples, seed + index
                 )
@@ -135,16 +135,17 @@ def evaluate(
                     board.film(f"evaluate/{video.name}", shown, video.fps, 0)
             progress("evaluating", (index + 1) / len(windows))
     meta = _meta(data, run, dataset, windows, context, horizon)
+    meta |= {"particles": dlp.model.config.particles, "births": births}
     if samples:
         meta |= {"samples": samples, "seed": seed}
-        if windows[0].truth is None:
+        if all(window.truth is None for window in windows):
             notes["spread of the samples"] = "not computed: it takes true tracks"
     whole = distance.distances() if distance else {}
     if distance and not whole:
         notes["FVD"] = "not computed: it takes several videos"
     result = collect(judged, [video.name for video in windows], meta, notes, whole)
-    write_report(out, result)
     write_html(out, result, examples(dlp, dynamics, windows, result, context, horizon))
+    write_report(out, result)
     _show(board, result)
     print(f"{verdict(result)}\nthe report is {out / 'report.html'}", file=sys.stderr)
     return result
@@ -198,11 +199,14 @@ def collect(
     methods = list(dict.fromkeys(name for one in judged for name in one.curves))
 
     def scores(name: str) -> Scores:
-        rows = {
-            figure: [one.curves[name][figure] for one in judged if figure in one.curves[name]]
-            for figure in CURVES
-        }
-        return Scores(**{figure: np.stack(row) if row else None for figure, row in rows.items()})
+        rows = {}
+        for figure in CURVES:
+            found = [one.curves.get(name, {}).get(figure) for one in judged]
+            known = [curve for curve in found if curve is not None]
+            if known:  # a video that has none of it counts as NaN
+                nothing = np.full(len(known[0]), np.nan)
+                rows[figure] = np.stack([nothing if curve is None else curve for curve in found])
+        return Scores(**rows)
 
     figures = list(dict.fromkeys(name for one in judged for name in one.particles))
     return EvaluationResult(
@@ -230,6 +234,7 @@ def _meta(
         "frame size": f"{width}x{height}",
         "context": context,
         "horizon": horizon,
+        "frames": dataset.fingerprint[:12],
         **machine(),
     }
 

@@ -80,8 +80,8 @@ def evaluate_dlp(data: str, run: Path, out: Path, limit: int = 0) -> dict[str, A
         **machine(),
     }
     result = collect(judged, meta)
-    write_whole(out / "stage1.json", json.dumps(result, indent=1, allow_nan=False).encode())
     write_whole(out / "stage1.md", page(result).encode())
+    write_whole(out / "stage1.json", json.dumps(result, indent=1, allow_nan=False).encode())
     board = fresh_board(run / "tensorboard" / "evaluate" / "stage1")
     board.scalars(scalars(result), 0)
     board.close()

@@ -84,7 +84,6 @@ def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[s
             progress("linking", (index + 1) / len(linkers))
     meta = {"data": data, "run": str(run), "videos": len(videos), **machine()}
     result = {"meta": meta, "linked by": result}
-    write_whole(out / "tracking.json", json.dumps(result, indent=1).encode())
     for key, (title, along, at) in CURVES.items():
         curves = {name: np.array(one[key], float) for name, one in result["linked by"].items()}
         picture = plot_curves(curves, title=title, unit="1 is best", along=along, at=at)
@@ -92,6 +91,7 @@ def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[s
         Image.fromarray(picture).save(buffer, "PNG")
         write_whole(out / f"{key}.png", buffer.getvalue())
     write_whole(out / "tracking.md", page(result).encode())
+    write_whole(out / "tracking.json", json.dumps(result, indent=1).encode())
     print("\n".join([*table(result), f"the page is {out / 'tracking.md'}"]), file=sys.stderr)
     return result
 

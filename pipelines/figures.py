@@ -63,7 +63,8 @@ FIGURES = (
         "FG-ARI of the particles' segments",
         "more is better, 1 is equal",
         3,
-        "adjusted Rand index over true objects' pixels alone; a pixel belongs to the particle "
+        "adjusted Rand index over true objects' pixels alone, per frame: identity over time does "
+        "not count, and figures of whole clips are lower; a pixel belongs to the particle "
         f"that is drawn most there, if all cover it by more than {SOLID}.",
     ),
     Figure(

@@ -5,6 +5,7 @@ particlecast fine-tune --data SOURCE --run DIR --out DIR2 --max-minutes 5
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -93,6 +94,8 @@ def fine_tune(
             _part(stage, run, out, finished.step)
             after = judged(stage)
             words = "better" if after > before else "NOT better: keep the run that it began with"
+            if math.isnan(before):
+                words = "nothing held out is long enough to tell"
             print(
                 f"forecasts of held-out windows, step {stage.horizon}: {before:.2f} dB before, "
                 f"{after:.2f} dB after, {words}\nboth stages are in {out}",

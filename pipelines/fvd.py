@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.linalg import sqrtm
 from torch import Tensor
 
 from data.errors import UserError
@@ -43,7 +42,7 @@ class VideoFeatures:
         video = torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2)[None].float()
         try:
             found = self.network(video, rescale=True, resize=True, return_features=True)
-        except RuntimeError as error:
+        except (RuntimeError, torch.jit.Error) as error:
             text = " ".join(str(error).split())[-200:]
             raise UserError(f"--fvd {self.path}: cannot be used: {text}: {HINT}") from error
         if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != 1:
@@ -54,12 +53,15 @@ class VideoFeatures:
 def frechet(one: np.ndarray, other: np.ndarray) -> float:
     """Distance of the Gaussians of two sets of features [n, d] and [m, d], n and m at least 2.
 
-    |mu - mu'|^2 + tr(S + S' - 2 (S S')^(1/2)).
+    |mu - mu'|^2 + tr(S + S' - 2 (S S')^(1/2)). With the centred features X, the last trace is the
+    sum of the singular values of X X'^T: exact for few videos too, whose S is singular.
     """
     means = one.mean(0), other.mean(0)
-    covariances = [np.atleast_2d(np.cov(x, rowvar=False)) for x in (one, other)]
-    root = np.asarray(sqrtm(covariances[0] @ covariances[1])).real
-    spread = np.trace(covariances[0] + covariances[1] - 2 * root)
+    first, second = (
+        (x - mu) / np.sqrt(len(x) - 1) for x, mu in zip((one, other), means, strict=True)
+    )
+    root = np.linalg.norm(first @ second.T, "nuc")
+    spread = np.square(first).sum() + np.square(second).sum() - 2 * root
     return float(np.square(means[0] - means[1]).sum() + spread)
 
 
@@ -86,9 +88,12 @@ class FVD:
             self.found.setdefault(name, []).append(self.features(frames))
 
     def distances(self) -> dict[str, float]:
-        """Name to its distance from the truth; {} of a single video."""
+        """Name to its distance from the truth, predicted frames alone; {} of a single video."""
         every = {name: np.stack(features) for name, features in self.found.items()}
         true = every.pop("true", np.zeros((0, 1)))
         if len(true) < 2:
             return {}
-        return {f"FVD, {name.replace('_', ' ')}": frechet(x, true) for name, x in every.items()}
+        return {
+            f"FVD of {len(true)} videos, {name.replace('_', ' ')}": frechet(x, true)
+            for name, x in every.items()
+        }

@@ -23,7 +23,7 @@ _WORST, _REASONS = 5, 3
 def write_report(folder: str | Path, result: EvaluationResult) -> None:
     """Write `report.md`, `report.json` and a `horizon_*.png` for each figure to a folder.
 
-    Each file is written whole or not at all, the page last.
+    Each file is written whole or not at all, the one for programs last.
 
     Args:
         folder: made if it is not there.
@@ -35,9 +35,9 @@ def write_report(folder: str | Path, result: EvaluationResult) -> None:
         scores = measured(result, figure)
         if scores:
             write_whole(folder / f"horizon_{figure.key}.png", plot(scores, figure, result.seed))
+    write_whole(folder / "report.md", _page(result).encode(errors="replace"))
     summary = json.dumps(jsonable(_summary(result)), indent=1, allow_nan=False)
-    write_whole(folder / "report.json", summary.encode())
-    write_whole(folder / "report.md", _page(result).encode())
+    write_whole(folder / "report.json", summary.encode(errors="replace"))
 
 
 def measured(result: EvaluationResult, figure: Figure) -> dict[str, np.ndarray]:
@@ -198,7 +198,7 @@ def _page(result: EvaluationResult) -> str:
     lines += [f"| {name} | {value:.2f} |" for name, value in result.whole.items()]
     lines += [f"| {name} | {reason} |" for name, reason in result.notes.items()]
     lines += ["", *worst(result), "## What was evaluated", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in result.meta.items()]
+    lines += [f"| {name} | {str(value).replace('|', '/')} |" for name, value in result.meta.items()]
     lines += ["", "## Conventions", ""]
     there = [figure for figure in FIGURES if measured(result, figure)]
     lines += [f"- {figure.title}: {figure.convention}" for figure in there]

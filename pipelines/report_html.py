@@ -84,7 +84,7 @@ def write_html(folder: Path, result: EvaluationResult, examples: Sequence[Exampl
         ),
         f"<li>Particles: {escape(PARTICLES)}</li></ul></body></html>",
     ]
-    write_whole(folder / "report.html", "\n".join(parts).encode())
+    write_whole(folder / "report.html", "\n".join(parts).encode(errors="replace"))
 
 
 def _examples(examples: Sequence[Example]) -> list[str]:

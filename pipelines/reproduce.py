@@ -9,6 +9,7 @@ What is done is not done again. One thing runs at a time: leave the machine alon
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -20,9 +21,10 @@ from data.errors import UserError
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.reproduce_page import page
+from pipelines.signals import Interrupted
 
 CONTEXT, SAMPLES = 10, 20
-STEPS = {
+MEASURED = {
     "stage1": "evaluate-dlp/stage1.json",
     "tracking": "evaluate-tracking/tracking.json",
     "forecast": "evaluate/report.json",
@@ -41,7 +43,7 @@ class Case:
         horizon: steps of the forecasts.
         tracks: whether true tracks are known.
         videos: at most so many for what is measured of stage 1.
-        options: of train-dlp.
+        options: of train-dlp, beside the preset's.
     """
 
     name: str
@@ -90,53 +92,80 @@ def reproduce(
     Raises:
         UserError: no such case, or a folder cannot be written.
     """
-    if video:
-        cases = (*cases, Case(Path(video).stem, video, (6, 6), tracks=False))
     texts = [text.strip() for text in only.split(",") if text.strip()] or [""]
     chosen = [case for case in cases if any(text in case.name for text in texts)]
     if not chosen:
         raise UserError(
             f"--only {only!r}: no such case: one of {', '.join(case.name for case in cases)}"
         )
+    if video:
+        own = Case(f"video-{Path(video).stem}", video, (6, 6), tracks=False)
+        chosen.append(own)
     make_folder(out)
+    make_folder(page_file.parent)
+    made_by = commit()
     for seed in range(seeds):  # all cases once, before any a second time
         for case in chosen:
-            complete(case, seed, out / case.name / str(seed), run or command)
-            found = {one.name: gather(out / one.name) for one in cases}
-            text = page(found, {one.name: one.minutes for one in cases}, commit())
-            write_whole(page_file, text.encode())
+            complete(case, seed, out / case.name / str(seed), run or command, made_by)
+            names = [one.name for one in cases]
+            names += sorted(path.name for path in out.glob("video-*"))
+            write_whole(page_file, page({name: gather(out / name) for name in names}).encode())
     print(f"the results are in {page_file}", file=sys.stderr)
 
 
-def complete(case: Case, seed: int, folder: Path, run: Runner) -> None:
-    """Do what is missing of one run."""
+def complete(case: Case, seed: int, folder: Path, run: Runner, made_by: str = "") -> None:
+    """Do what is missing of one run; a file tells that a stage is trained, and what made it."""
     make_folder(folder)
     where = ("--data", case.source, "--run", str(folder))
-    learn = ("--seed", str(seed), "--resume", "--max-minutes")
-    if not (folder / STEPS["stage1"]).exists():
-        run(("train-dlp", *where, *learn, str(case.minutes[0]), *case.options))
-        out = str((folder / STEPS["stage1"]).parent)
-        run(("evaluate-dlp", *where, "--out", out, "--limit", str(case.videos)))
-    if not case.minutes[1]:
-        return
-    if not (folder / STEPS["forecast"]).exists():
-        run(("train-dynamics", *where, *learn, str(case.minutes[1])))
-        out = str((folder / STEPS["forecast"]).parent)
-        lengths = ("--context", str(CONTEXT), "--horizon", str(case.horizon))
-        run(("evaluate", *where, *lengths, "--samples", str(SAMPLES), "--out", out))
-    if case.tracks and not (folder / STEPS["tracking"]).exists():
-        run(("evaluate-tracking", *where, "--out", str((folder / STEPS["tracking"]).parent)))
+    for number, minutes in enumerate(case.minutes, 1):
+        if not minutes:
+            return
+        if not (done := folder / f"stage{number}.json").exists():
+            learn = ("--seed", str(seed), "--resume", "--max-minutes", str(minutes))
+            words = ("train-dlp", *case.options) if number == 1 else ("train-dynamics",)
+            run((words[0], *where, *learn, *words[1:]))
+            write_whole(done, json.dumps({"minutes": minutes, "commit": made_by}).encode())
+        for name, words in measurements(case, number).items():
+            if not (folder / MEASURED[name]).exists():
+                out = ("--out", str((folder / MEASURED[name]).parent))
+                run((words[0], *where, *words[1:], *out))
+
+
+def measurements(case: Case, stage: int) -> dict[str, tuple[str, ...]]:
+    """What is measured when a stage is trained: the command of each, and its own options."""
+    if stage == 1:
+        return {"stage1": ("evaluate-dlp", "--limit", str(case.videos))}
+    lengths = ("--context", str(CONTEXT), "--horizon", str(case.horizon))
+    found: dict[str, tuple[str, ...]] = {
+        "forecast": ("evaluate", *lengths, "--samples", str(SAMPLES))
+    }
+    if case.tracks:
+        found["tracking"] = ("evaluate-tracking",)
+    return found
 
 
 def gather(folder: Path) -> dict[str, dict[str, Any]]:
-    """Seed to measurement to what its file holds, of what is there."""
+    """Seed to measurement, or trained stage, to what its file holds, of what is there.
+
+    Raises:
+        UserError: a file is damaged.
+    """
     found: dict[str, dict[str, Any]] = {}
-    for seed in sorted(folder.glob("[0-9]*"), key=lambda path: path.name.zfill(8)):
-        files = {name: seed / file for name, file in STEPS.items()}
-        read = {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
-        if read:
+    seeds = [path for path in folder.glob("*") if path.name.isdigit()]
+    for seed in sorted(seeds, key=lambda path: int(path.name)):
+        files = {name: seed / file for name, file in MEASURED.items()}
+        files |= {f"trained{n}": seed / f"stage{n}.json" for n in (1, 2)}
+        read = {name: _read(path) for name, path in files.items() if path.exists()}
+        if read.keys() & MEASURED.keys():
             found[seed.name] = read
     return found
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged: {error}: remove it, it is made anew") from error
 
 
 def command(words: Sequence[str]) -> None:
@@ -144,22 +173,38 @@ def command(words: Sequence[str]) -> None:
 
     Raises:
         UserError: it did not end well.
+        Interrupted: it was stopped, and has saved.
     """
     print("particlecast " + " ".join(words), file=sys.stderr, flush=True)
-    ended = subprocess.run([sys.executable, "-P", "-m", "pipelines.cli", *words])
-    if ended.returncode:
+    child = subprocess.Popen([sys.executable, "-P", "-m", "pipelines.cli", *words])
+    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    try:
+        while True:
+            try:
+                status = child.wait()
+                break
+            except KeyboardInterrupt:  # the child has it too, and saves before it ends
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if status in (130, 143):
+        raise Interrupted("stopped: run the same command again to go on", status - 128)
+    if status:
         raise UserError(
-            f"particlecast {words[0]} ended with status {ended.returncode}: mend that, then run "
-            "the same command again; what is done is kept"
+            f"particlecast {words[0]} ended with status {status}: mend that, then run the same "
+            "command again; what is done is kept"
         )
 
 
 def commit() -> str:
     """The commit that is checked out, and whether something was changed since; "" if unknown."""
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-    )
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return ""
     return said.stdout.strip() if said.returncode == 0 else ""

@@ -40,18 +40,19 @@ FORECAST = (
     ("lpips_alex", "LPIPS, AlexNet", 3),
 )
 AT = (1, 5, 10, 20)
+TRAINED = ("trained1", "trained2")
 
 
-def page(found: Found, minutes: Mapping[str, Sequence[float]], commit: str) -> str:
+def page(found: Found) -> str:
     """The results as Markdown.
 
     Args:
-        found: what was measured.
-        minutes: case to those of its stages.
-        commit: that made them; "": not known.
+        found: what was measured, and of the trained stages their minutes and commit.
     """
+    every = [one for seeds in found.values() for one in seeds.values()]
+    commits = sorted({one[n]["commit"] for one in every for n in TRAINED if n in one} - {""})
     machines = sorted({_machine(one) for seeds in found.values() for one in seeds.values()})
-    made = f" at commit {commit}" if commit else ""
+    made = f" at commit {', '.join(commits)}" if commits else ""
     lines = [
         "# Results",
         "",
@@ -62,13 +63,13 @@ def page(found: Found, minutes: Mapping[str, Sequence[float]], commit: str) -> s
         "",
         "## Stage 1: frames to particles",
         "",
-        *_stage1(found, minutes),
+        *_stage1(found),
         "",
         "## Forecasts",
         "",
         "Context 10 frames. Mean over seeds, and the least and the most of them.",
         "",
-        *_forecasts(found, minutes),
+        *_forecasts(found),
         "## Sampled futures",
         "",
         *_sampled(found),
@@ -92,7 +93,7 @@ def _machine(one: Mapping[str, Any]) -> str:
     return ", ".join(text.format(meta[key]) for key, text in keys if key in meta)
 
 
-def _stage1(found: Found, minutes: Mapping[str, Sequence[float]]) -> list[str]:
+def _stage1(found: Found) -> list[str]:
     """A line a run."""
     rows = []
     for case, seeds in found.items():
@@ -104,20 +105,19 @@ def _stage1(found: Found, minutes: Mapping[str, Sequence[float]]) -> list[str]:
                 _cell(figures[key]["value"] if key in figures else None, digits)
                 for key, _, digits in STAGE1
             ]
-            rows.append([case, seed, f"{minutes[case][0]:g}", *cells])
+            rows.append([case, seed, _minutes([one], TRAINED[:1]), *cells])
     return _table(["data", "seed", "minutes", *(head for _, head, _ in STAGE1)], rows)
 
 
-def _forecasts(found: Found, minutes: Mapping[str, Sequence[float]]) -> list[str]:
+def _forecasts(found: Found) -> list[str]:
     """A table a case and figure."""
     lines: list[str] = []
     for case, seeds in found.items():
-        reports = [one["forecast"]["per_step"] for one in seeds.values() if "forecast" in one]
+        runs = [one for one in seeds.values() if "forecast" in one]
+        reports = [one["forecast"]["per_step"] for one in runs]
         if not reports:
             continue
-        first, second = minutes[case]
-        head = f"### {case}: {first:g} + {second:g} minutes, {len(reports)} seeds"
-        lines += [head, ""]
+        lines += [f"### {case}: {_minutes(runs, TRAINED)} minutes", ""]
         for figure, title, digits in FORECAST:
             there = [report[figure]["methods"] for report in reports if figure in report]
             rows = [
@@ -126,8 +126,15 @@ def _forecasts(found: Found, minutes: Mapping[str, Sequence[float]]) -> list[str
                 if there and all(name in one for one in there)
             ]
             if rows:
-                lines += [*_table([title, *(f"step {step}" for step in AT)], rows), ""]
+                seeds_of = f"{title}, {len(there)} seed{'s' if len(there) > 1 else ''}"
+                lines += [*_table([seeds_of, *(f"step {step}" for step in AT)], rows), ""]
     return lines
+
+
+def _minutes(runs: Sequence[Mapping[str, Any]], stages: Sequence[str]) -> str:
+    """How long each stage was trained; those of different runs if they differ."""
+    told = {" + ".join(f"{one[n]['minutes']:g}" for n in stages if n in one) for one in runs}
+    return " or ".join(sorted(told))
 
 
 def _steps(there: Sequence[Mapping[str, Any]], name: str, digits: int) -> list[str]:
@@ -181,6 +188,7 @@ def _identity(found: Found) -> list[str]:
 
 def _spread(values: Sequence[float], digits: int) -> str:
     """Mean, and the range if there are several."""
+    values = [value for value in values if value is not None and not np.isnan(value)]
     if not values:
         return "–"
     text = f"{np.mean(values):.{digits}f}"

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import fields
-from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -87,9 +86,7 @@ def rollout(
                 film_frames(true, seen, saving(out, video.name, parts, video.fps)),
                 video.fps,
             )
-            for stale in out.glob(f"{escape(video.name)}_sample*"):  # of an earlier forecast
-                stale.unlink()
-            (out / f"{video.name}_fan.mp4").unlink(missing_ok=True)
+            forget_samples(out, video.name)
             if samples:
                 parts = (part[0] for part in predict(dlp.model, dynamics, observed.state, horizon))
                 moved = sample(
@@ -115,6 +112,14 @@ def saving(out: Path, name: str, parts: Iterable[Forecast], fps: float) -> Itera
             arrays.append(**{f.name: getattr(part, f.name) for f in fields(part)})
             film.append(part.frames)
             yield part
+
+
+def forget_samples(out: Path, name: str) -> None:
+    """Remove what an earlier forecast of the same video left of its samples."""
+    films = [out / f"{name}_sample_{index}.mp4" for index in range(SHOWN)]
+    for stale in (*films, out / f"{name}_samples.npz", out / f"{name}_fan.mp4"):
+        if stale.is_file():
+            stale.unlink()
 
 
 def save_samples(

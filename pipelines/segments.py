@@ -28,11 +28,12 @@ def alphas(model: ParticleModel, particles: Particles) -> Tensor:
     return paste(alpha, particles.position, particles.scale, model.size)[:, :, 0]
 
 
+@torch.no_grad()
 def segment(model: ParticleModel, particles: Particles) -> np.ndarray:
     """The row of the particle that is drawn most at each pixel, or -1 for the background.
 
-    A pixel is covered if all alphas together are above `SOLID`; there the largest alpha exp(depth)
-    is drawn most.
+    A pixel is covered if the decoder's mask is above `SOLID`; there the largest alpha exp(depth) is
+    drawn most.
 
     Args:
         particles: of t frames, [t, k, ...].
@@ -45,7 +46,7 @@ def segment(model: ParticleModel, particles: Particles) -> np.ndarray:
         some = particles[start : start + CHUNK]
         alpha = alphas(model, some)
         top = (alpha * some.depth.exp()[..., None, None]).argmax(1)  # (t, h, w)
-        covered = 1 - (1 - alpha).prod(1) > SOLID
+        covered = model.decode(some).mask[:, 0] > SOLID  # what stands in front covers none
         found.append(torch.where(covered, top, -1).numpy())
     return np.concatenate(found)
 

@@ -28,11 +28,13 @@ def troubles(
     rows = zip(followed.particle.tolist(), followed.target.tolist(), strict=True)
     for index, (row, target) in enumerate(rows):
         error = followed.error[:, index]
-        far = np.flatnonzero(error > tolerance)
+        allowed = max(tolerance, float(truth.radius[0, target]))
+        gone = (identity[1:, row] != identity[0, row]) & truth.visible[1:, target]
+        far = np.flatnonzero((error > allowed) | gone)
         if not len(far):
             continue
         step, most = int(far[0]) + 1, float(np.nanmax(error))
-        reason = _reason(row, target, step, position, identity, truth, tolerance)
+        reason = _reason(row, target, step, position, identity, truth, allowed)
         found.append((most, f"object {target} {reason}, up to {most:.1f} px off"))
     sentences = [text for _, text in sorted(found, reverse=True)]
     visible = truth.visible[0]
@@ -54,16 +56,16 @@ def _reason(
     truth: Truth,
     tolerance: float,
 ) -> str:
-    """What befell one object whose particle is too far from it at `step` for the first time."""
+    """What befell one object whose particle is gone or too far from it first at `step`."""
     if identity[step, row] != identity[0, row]:
         return f"was taken for gone before step {step}"
     others = [i for i in range(truth.position.shape[1]) if i != target]
     path = np.repeat(position[1:, row, None], len(others), 1)
     away = track_error(path, truth.at(slice(1, None)), np.array(others, int))  # (h, others)
-    last = away[-1]
-    if len(others) and np.nanmin(np.append(last, np.inf)) < tolerance / 2:
+    last, own = away[-1], np.linalg.norm(position[-1, row] - truth.position[-1, target])
+    if np.nanmin(np.append(last, np.inf)) < min(tolerance / 2, own):
         other = others[int(np.nanargmin(last))]
-        return f"lost its particle to object {other}, too far from step {step} on"
+        return f"lost its particle to object {other}, first too far at step {step}"
     if step == 1:
         return "was off from the start"
-    return f"drifted away, too far from step {step} on"
+    return f"drifted away, first too far at step {step}"

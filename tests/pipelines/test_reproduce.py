@@ -98,7 +98,8 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
     reproduce(tmp_path / "out", page, 3, cases=MADE, run=Recorder())
     text = page.read_text()
     assert text.count("| balls | 2 | 3 | 0.990 |") == 1
-    assert "### balls: 3 + 5 minutes, 3 seeds" in text
+    assert "### balls: 3 + 5 minutes" in text
+    assert "| Error of the same particle, px, 3 seeds |" in text
     assert (
         "| **model** | 2.00 (1.00 to 3.00) | 6.00 (5.00 to 7.00) | 11.00 (10.00 to 12.00) | – |"
         in text
@@ -106,6 +107,32 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
     assert "| balls | – | – | 1.50 (0.50 to 2.50) |" in text
     assert "| balls | coast | 0.900 (0.900 to 0.900) |" in text
     assert "Machine: abacus, 2 cores, Python 3.11, torch 2.13." in text
+
+
+def test_a_video_is_a_case_of_its_own_and_stays_on_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "docs" / "page.md"
+    words = {"cases": MADE, "only": "pictures"}
+    record = Recorder()
+    reproduce(tmp_path / "out", page, 1, video="films/balls.mp4", run=record, **words)  # type: ignore[arg-type]
+    assert [words[0] for words in record.said] == [
+        *("train-dlp", "evaluate-dlp"),
+        *("train-dlp", "evaluate-dlp", "train-dynamics", "evaluate"),
+    ]
+    assert (tmp_path / "out" / "video-balls" / "0").is_dir()
+    reproduce(tmp_path / "out", page, 1, run=Recorder(), **words)  # type: ignore[arg-type]
+    assert "### video-balls: 6 + 6 minutes" in page.read_text()
+
+
+def test_minutes_are_those_that_a_run_was_given(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    reproduce(tmp_path / "out", page, 1, cases=MADE[:1], run=Recorder())
+    longer = [Case("balls", "synthetic:billiards", (30, 50))]
+    reproduce(tmp_path / "out", page, 1, cases=longer, run=Recorder())
+    assert "### balls: 3 + 5 minutes" in page.read_text()
+    (tmp_path / "out" / "balls" / "0_old").mkdir()
+    (tmp_path / "out" / "balls" / "0" / "stage1.json").write_text("{")
+    with pytest.raises(UserError, match=r"stage1\.json: damaged"):
+        reproduce(tmp_path / "out", page, 1, cases=longer, run=Recorder())
 
 
 def test_a_case_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +150,8 @@ def test_a_real_one(tmp_path: Path) -> None:
         particlecast(*words, *small)
 
     reproduce(tmp_path / "out", tmp_path / "page.md", 1, cases=[tiny], run=run)
-    assert set(gather(tmp_path / "out" / "tiny")["0"]) == {"stage1", "tracking", "forecast"}
+    found = gather(tmp_path / "out" / "tiny")["0"]
+    assert {"stage1", "tracking", "forecast"} <= found.keys()
     text = (tmp_path / "page.md").read_text()
-    assert "### tiny: 0.02 + 0.02 minutes, 1 seeds" in text
+    assert "### tiny: 0.02 + 0.02 minutes" in text
     assert "| tiny | the dynamics model |" in text

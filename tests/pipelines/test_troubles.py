@@ -34,7 +34,7 @@ def test_one_that_drifts() -> None:
     paths = np.stack([line(10, 1), line(40, 2)], 1)
     off = np.stack([line(10, 1), line(40, 3)], 1)
     assert told(off, scene(paths)) == [
-        "object 1 drifted away, too far from step 4 on, up to 5.0 px off"
+        "object 1 drifted away, first too far at step 4, up to 5.0 px off"
     ]
 
 
@@ -54,7 +54,7 @@ def test_one_whose_particle_went_over_to_another() -> None:
     swapped[3:, 0] = meet[3:, 1]
     (said,) = told(swapped[:, :1], scene(meet))[:1]
     assert (
-        said == "object 0 lost its particle to object 1, too far from step 3 on, up to 6.0 px off"
+        said == "object 0 lost its particle to object 1, first too far at step 3, up to 6.0 px off"
     )
 
 
@@ -66,4 +66,13 @@ def test_one_that_nobody_found_and_one_that_came_later() -> None:
     assert said == [
         "object 1 had no particle when the context ended",
         "object 2 came into view at step 3",
+    ]
+
+
+def test_one_that_vanished_on_a_thing_at_rest() -> None:
+    paths = np.stack([line(10, 0)], 1)
+    identity = np.zeros((STEPS, 1), int)
+    identity[4:] = -1
+    assert told(paths, scene(paths), identity) == [
+        "object 0 was taken for gone before step 4, up to 0.0 px off"
     ]
