@@ -17,6 +17,9 @@ CHUNK = 32
 """Steps that are handed over at a time."""
 LEAVE = 1.05
 """A particle whose centre is beyond this, in [-1, 1] coordinates, has left the frame."""
+HOMING = 0.04
+"""Of what a particle's looks have changed, so much is taken back at each step: they drift no
+further than 25 steps' changes, however long the forecast."""
 FADED = -3.0
 """So has one whose transparency's logit is below this."""
 
@@ -28,6 +31,16 @@ def leave(state: State) -> State:
     still = edge.clamp(-LEAVE, LEAVE)[:, None]
     position = torch.where(gone[:, None, :, None], still, state.position)
     return replace(state, position=position, alive=~gone)
+
+
+def confine(state: State, bounds: Tensor) -> State:
+    """Keep the last positions where the things of a closed world can be.
+
+    Args:
+        bounds: [2, 2] least and greatest (x, y); infinite for a world that things leave.
+    """
+    inside = state.position[:, -1].clamp(bounds[0], bounds[1])
+    return replace(state, position=torch.cat([state.position[:, :-1], inside[:, None]], 1))
 
 
 @dataclass(frozen=True)
@@ -64,15 +77,17 @@ def move(
     chance = None
     if generator is not None:
         chance = Chance((b, k), dynamics.config.chance, generator)
-    clock = dynamics.births.start(b)
+    clock, home = dynamics.births.start(b), state.code
     identity = torch.where(state.alive, torch.arange(k), -1)
     following = torch.full((b, 1), k)  # the next one's number
     done = 0
     while done < horizon:
         states, identities = [], []
         for _ in range(min(CHUNK, horizon - done)):
-            state = leave(next(unroll(dynamics, state, 1, chance)))
+            state = confine(next(unroll(dynamics, state, 1, chance)), dynamics.bounds)
+            state = leave(replace(state, code=state.code + HOMING * (home - state.code)))
             state, clock, born = dynamics.births.step(state, clock, generator)
+            home = torch.where(born[..., None], state.code, home)
             if chance is not None:
                 chance.renew(born)
             identity = torch.where(state.alive, identity, -1)

@@ -35,6 +35,7 @@ class GraphDynamics(nn.Module):
     jitter: Tensor
     code_mean: Tensor
     code_std: Tensor
+    bounds: Tensor
 
     def __init__(self, config: DynamicsConfig, features: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -46,6 +47,7 @@ class GraphDynamics(nn.Module):
         self.register_buffer("jitter", torch.zeros(()))  # of the encoder's positions, pixels
         self.register_buffer("code_mean", torch.zeros(codes))
         self.register_buffer("code_std", torch.ones(codes))
+        self.register_buffer("bounds", torch.tensor([[-torch.inf] * 2, [torch.inf] * 2]))
         hidden, edge = config.hidden, config.edge
         inputs = 3 * (config.history - 1) + 1 + codes + 2 + (4 if config.walls else 0)
         inputs += config.chance
@@ -67,6 +69,7 @@ class GraphDynamics(nn.Module):
         self.jitter.fill_(found.jitter)
         self.code_mean.copy_(found.code_mean)
         self.code_std.copy_(found.code_std.clamp(min=1e-3))
+        self.bounds.copy_(found.bounds)
 
     def forward(self, state: State, chance: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """One step.

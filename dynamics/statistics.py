@@ -10,6 +10,9 @@ from torch import Tensor
 
 from dynamics.tracks import Tracks
 
+CLOSED = 0.01
+"""Share of tracks that may leave a world that is closed all the same: some are broken."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -19,12 +22,15 @@ class Statistics:
         speed: root mean square displacement, pixels a frame.
         jitter: standard deviation of the noise of a position, per coordinate, pixels.
         code_mean, code_std: [d + 3].
+        bounds: [2, 2] least and greatest (x, y) of any sighting, in [-1, 1]; infinite if things
+            leave the frame.
     """
 
     speed: float
     jitter: float
     code_mean: Tensor
     code_std: Tensor
+    bounds: Tensor
 
 
 def statistics(tracks: Sequence[Tracks], side: Tensor) -> Statistics:
@@ -55,4 +61,17 @@ def statistics(tracks: Sequence[Tracks], side: Tensor) -> Statistics:
         jitter=float(bend.abs().median()) / (0.6745 * 6**0.5),
         code_mean=code.mean(0),
         code_std=code.std(0),
+        bounds=bounds(tracks),
     )
+
+
+def bounds(tracks: Sequence[Tracks]) -> Tensor:
+    """Where the things of a closed world can be: [2, 2], least and greatest (x, y).
+
+    A world is closed if hardly any track leaves the frame: then no forecast may leave it either.
+    """
+    left = sum(int(track.left.any(0).sum()) for track in tracks)
+    if left > CLOSED * sum(track.seen.shape[1] for track in tracks):
+        return torch.tensor([[-torch.inf] * 2, [torch.inf] * 2])
+    where = torch.cat([track.position[track.seen] for track in tracks])
+    return torch.stack([where.amin(0), where.amax(0)])

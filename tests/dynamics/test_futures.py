@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dynamics.config import DynamicsConfig
-from dynamics.futures import CHUNK, LEAVE, Moved, leave, move, sample
+from dynamics.futures import CHUNK, HOMING, LEAVE, Moved, leave, move, sample
 from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
 from dynamics.state import State
@@ -89,9 +89,9 @@ def test_shapes() -> None:
 
 def test_where_nothing_comes_or_goes_it_is_the_unroll() -> None:
     model, given = lively(), going(0.001, -0.002, 0.0)
-    (part,) = move(model, given, 2)
+    (part,) = move(model, given, 1)
     with torch.no_grad():
-        expected = torch.stack([s.position[:, -1] for s in unroll(model, given, 2)], 1)
+        expected = torch.stack([s.position[:, -1] for s in unroll(model, given, 1)], 1)
     assert expected.abs().max() < LEAVE
     assert torch.equal(part.position, expected)
     assert (part.identity == torch.arange(3)).all()
@@ -227,3 +227,26 @@ def test_what_has_faded_is_no_longer_there() -> None:
     given = going(0.01, 0.01)
     given.code[0, 0, -1] = -4.0
     assert leave(given).alive.tolist() == [[False, True]]
+
+
+def test_nothing_leaves_a_closed_world() -> None:
+    model, given = calm(), going(0.3, 0.0, 0.0)
+    (free,) = move(model, given, 6)
+    assert free.identity[0, -1].tolist() == [-1, 1, 2]
+    model.bounds.copy_(torch.tensor([[-0.9, -0.9], [0.9, 0.9]]))
+    (kept,) = move(model, given, 6)
+    assert kept.identity[0, -1].tolist() == [0, 1, 2]
+    assert kept.position[0, :, 0, 0].max() == pytest.approx(0.9)
+    assert torch.equal(kept.position[0, :2], free.position[0, :2])  # before it comes to the wall
+
+
+def test_looks_drift_no_further_however_long_the_forecast() -> None:
+    model, given = calm(), going(0.0, 0.0)
+    step = 0.1
+    with torch.no_grad():  # every look grows by `step` at each step
+        codes = given.code.shape[-1]
+        model.head[-1].bias[2 : 2 + codes] = step
+        model.head[-1].bias[2 + codes :] = 100.0
+    drifted = joined(list(move(model, given, 400))).code[0, :, 0] - given.code[0, 0]
+    assert torch.allclose(drifted[0], torch.tensor(step * (1 - HOMING)), rtol=1e-4)
+    assert torch.allclose(drifted[-1], torch.tensor(step * (1 - HOMING) / HOMING), rtol=1e-3)

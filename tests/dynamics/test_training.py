@@ -130,3 +130,12 @@ def test_a_history_knows_nothing_of_what_came_after_it() -> None:
     other.position[6:] += 0.3  # another future
     changed = gather([other], torch.tensor([[0, 2]]), 4, 3, 2)
     assert torch.equal(changed.state.position[0], first)
+
+
+def test_a_world_is_closed_if_nothing_leaves_it() -> None:
+    still = coasting(12, [(0.02, 0.0), (0.0, -0.03)])
+    found = statistics([still], SIDE).bounds
+    assert torch.equal(found[0], still.position.amin((0, 1)))
+    assert torch.equal(found[1], still.position.amax((0, 1)))
+    gone = replace(still, left=still.seen & (torch.arange(12) > 9)[:, None])
+    assert statistics([still, gone], SIDE).bounds.isinf().all()
