@@ -242,11 +242,12 @@ def test_nothing_leaves_a_closed_world() -> None:
 
 def test_looks_drift_no_further_however_long_the_forecast() -> None:
     model, given = calm(), going(0.0, 0.0)
-    step = 0.1
+    step, last = 0.1, model.head[-1]
+    assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():  # every look grows by `step` at each step
         codes = given.code.shape[-1]
-        model.head[-1].bias[2 : 2 + codes] = step
-        model.head[-1].bias[2 + codes :] = 100.0
+        last.bias[2 : 2 + codes] = step
+        last.bias[2 + codes :] = 100.0
     drifted = joined(list(move(model, given, 400))).code[0, :, 0] - given.code[0, 0]
     assert torch.allclose(drifted[0], torch.tensor(step * (1 - HOMING)), rtol=1e-4)
     assert torch.allclose(drifted[-1], torch.tensor(step * (1 - HOMING) / HOMING), rtol=1e-3)
