@@ -257,7 +257,7 @@ def test_a_full_disk_while_results_are_written(
     assert tree(tmp_path / "out") == {}
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     line = refused(capsys, "evaluate", *own.on(), *LENGTHS, "--out", tmp_path / "report")
-    assert f"cannot write: {tmp_path}/report/horizon_" in line
+    assert f"cannot write: {tmp_path}/report/report.html" in line
     assert ": No space left on device: " in line
     shutil.rmtree(own.run / "stage2")
     (own.run / "particles" / "train.safetensors").unlink()
