@@ -39,7 +39,7 @@ class VideoFeatures:
     @torch.no_grad()
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Features [d] of one video [t, h, w, 3] uint8."""
-        video = torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2)[None].float()
+        video = torch.from_numpy(np.array(frames)).permute(3, 0, 1, 2)[None].float()
         try:
             found = self.network(video, rescale=True, resize=True, return_features=True)
         except (RuntimeError, torch.jit.Error) as error:
