@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data import worlds
-from data.errors import UserError
+from data.errors import UserError, writing
 from data.tracks import tracks_beside, write_tracks
 from data.videos import Truth
 from data.write import write_mp4
@@ -75,10 +75,8 @@ def _write_tracks(path: Path, truth: Truth) -> None:
     """Write the tracks aside, then give them their name."""
     aside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        write_tracks(aside, truth)
-        aside.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"cannot write: {path}: {reason}; free space or choose another") from error
+        with writing(path):
+            write_tracks(aside, truth)
+            aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,7 @@ from types import TracebackType
 import av
 import numpy as np
 
-from data.errors import UserError
+from data.errors import UserError, writing
 
 
 class Mp4Writer:
@@ -38,7 +38,7 @@ class Mp4Writer:
 
     def __enter__(self) -> Mp4Writer:
         self._aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        with self._writing():
+        with writing(self.path, av.FFmpegError):
             self._container = av.open(
                 str(self._aside), "w", format="mp4", options={"movflags": "+faststart"}
             )
@@ -69,7 +69,7 @@ class Mp4Writer:
                 )
             odd = ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0))
             picture = np.ascontiguousarray(np.pad(frame, odd, mode="edge"))
-            with self._writing():
+            with writing(self.path, av.FFmpegError):
                 encoded = self._stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24"))
                 self._container.mux(encoded)
             self.count += 1
@@ -82,7 +82,7 @@ class Mp4Writer:
     ) -> None:
         try:
             if error is None and self.count:
-                with self._writing():
+                with writing(self.path, av.FFmpegError):
                     self._container.mux(self._stream.encode())
                     self._container.close()
                     self._aside.replace(self.path)
@@ -93,17 +93,6 @@ class Mp4Writer:
                 self._aside.unlink()
         if error is None and not self.count:
             raise UserError(f"no frames: {self.path}: a film needs at least one")
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """What the disk refuses is the user's to mend."""
-        try:
-            yield
-        except (OSError, av.FFmpegError) as error:
-            reason = error.strerror or str(error)
-            raise UserError(
-                f"cannot write: {self.path}: {reason}; free space or choose another"
-            ) from error
 
 
 def write_mp4(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf: int = 18) -> None:

@@ -17,11 +17,11 @@ CHUNK = 32
 """Steps that are handed over at a time."""
 LEAVE = 1.05
 """A particle whose centre is beyond this, in [-1, 1] coordinates, has left the frame."""
+FADED = -3.0
+"""So has one whose transparency's logit is below this."""
 HOMING = 0.04
 """Of what a particle's looks have changed, so much is taken back at each step: they drift no
 further than 25 steps' changes, however long the forecast."""
-FADED = -3.0
-"""So has one whose transparency's logit is below this."""
 
 
 def leave(state: State) -> State:

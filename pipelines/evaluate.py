@@ -25,15 +25,7 @@ from pipelines.folders import make_folder
 from pipelines.forecast import as_forecast, draw, join, observe, particles_of, reconstruct
 from pipelines.fvd import FVD
 from pipelines.judge import Judged, judge
-from pipelines.load import (
-    TrainedDLP,
-    check_size,
-    held_out,
-    load_dlp,
-    load_dynamics,
-    open_data,
-    refuse_samples,
-)
+from pipelines.load import TrainedDLP, held_out, open_forecaster
 from pipelines.lpips import LPIPS, SMALLEST, Trunk, load_lpips
 from pipelines.progress import reporting
 from pipelines.report import (
@@ -95,13 +87,8 @@ def evaluate(
     if lpips not in TRUNKS:
         raise UserError(f"--lpips must be one of {', '.join(TRUNKS)}, found {lpips!r}")
     distance = FVD(fvd, horizon) if fvd else None
-    dlp = load_dlp(run, particles)
-    dynamics = load_dynamics(run, dlp)
-    dataset = open_data(data, dlp.frames)
-    check_size(dlp, dataset.whole, data)
-    refuse_samples(dynamics, samples)
-    if not births:
-        dynamics.births.rate.zero_()
+    opened = open_forecaster(data, run, particles, samples, births)
+    dlp, dynamics, dataset = opened.dlp, opened.dynamics, opened.dataset
     windows = held_out_windows(dataset, dlp, context, horizon)[: limit or None]
     make_folder(out / "films")
     perceptual, notes = _perceptual(lpips, dlp.model.size)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.errors import UserError
+from data.errors import writing
 from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label
 from pipelines.forecast import Forecast
 from pipelines.moments import Trails, moments
@@ -157,11 +157,8 @@ def write_whole(path: str | Path, content: bytes) -> None:
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write: {path}: {error.strerror}: free some space or choose another folder"
-        ) from error
+        with writing(path):
+            part.write_bytes(content)
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

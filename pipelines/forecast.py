@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -80,21 +80,11 @@ def observe(dlp: ParticleModel, dynamics: GraphDynamics, context: np.ndarray) ->
     return Observed(tracks, rows, leave(state), deviation)
 
 
-def together(observed: Sequence[Observed]) -> State:
-    """The states of several contexts as the sets of one."""
-    states = [one.state for one in observed]
-    return State(*(torch.cat([getattr(s, f.name) for s in states]) for f in fields(State)))
-
-
 def predict(
-    dlp: ParticleModel,
-    dynamics: GraphDynamics,
-    state: State,
-    horizon: int,
-    generator: torch.Generator | None = None,
+    dlp: ParticleModel, dynamics: GraphDynamics, state: State, horizon: int
 ) -> Iterator[Forecast]:
     """The frames after `state`, b sets at a time, in the parts that `move` gives."""
-    for moved in move(dynamics, state, horizon, generator):
+    for moved in move(dynamics, state, horizon):
         yield draw(dlp, moved)
 
 

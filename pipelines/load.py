@@ -101,17 +101,44 @@ def load_dynamics(run: Path, dlp: TrainedDLP) -> GraphDynamics:
     return model.eval().requires_grad_(False)
 
 
-def refuse_samples(dynamics: GraphDynamics, samples: int) -> None:
-    """Stop if futures are to be drawn of a model that knows only one.
+@dataclass(frozen=True)
+class Forecaster:
+    """Both stages of a run, and what they are to forecast.
+
+    Args:
+        dlp: stage 1.
+        dynamics: stage 2.
+        dataset: frames of the size that stage 1 knows.
+    """
+
+    dlp: TrainedDLP
+    dynamics: GraphDynamics
+    dataset: Dataset
+
+
+def open_forecaster(data: str, run: Path, particles: int, samples: int, births: bool) -> Forecaster:
+    """A run and a source, as `rollout` and `evaluate` need them.
+
+    Args:
+        particles: K, if there may be more things than in training; 0: as trained.
+        samples: futures that are to be drawn.
+        births: whether particles come in at the border.
 
     Raises:
-        UserError: saying so.
+        UserError: the run or the source is unfit, or the run foresees one future only.
     """
+    dlp = load_dlp(run, particles)
+    dynamics = load_dynamics(run, dlp)
     if samples and not dynamics.config.chance:
         raise UserError(
             "--samples: this run was trained with --dynamics.chance 0 and foresees one future: "
             "leave --samples out, or train stage 2 with chance"
         )
+    if not births:
+        dynamics.births.rate.zero_()
+    dataset = open_data(data, dlp.frames)
+    check_size(dlp, dataset.whole, data)
+    return Forecaster(dlp, dynamics, dataset)
 
 
 def _size(value: Any, folder: Path) -> tuple[int, int]:

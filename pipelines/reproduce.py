@@ -197,14 +197,16 @@ def command(words: Sequence[str]) -> None:
 
 
 def commit() -> str:
-    """The commit that is checked out, and whether something was changed since; "" if unknown."""
+    """The commit that is checked out, and whether code was changed since; "" if unknown."""
     try:
-        said = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
+        name, changed = (
+            subprocess.run(
+                ["git", *words.split()], cwd=Path(__file__).parent, capture_output=True, text=True
+            )
+            for words in ("rev-parse --short HEAD", "diff --quiet HEAD -- :/*.py")
         )
     except OSError:
         return ""
-    return said.stdout.strip() if said.returncode == 0 else ""
+    if name.returncode:
+        return ""
+    return name.stdout.strip() + (" and changes" if changed.returncode else "")

@@ -6,23 +6,24 @@ particlecast rollout --data SOURCE --run DIR --context 10 --horizon 20 --out OUT
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack, closing
 from dataclasses import fields
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
 
 from data.source import require_length
 from data.videos import Dataset, Video
-from data.write import Mp4Writer, write_mp4
+from data.write import Mp4Writer
 from dlp.build import ParticleModel
 from dynamics.futures import Moved, sample
 from pipelines.fan import fan_frames
 from pipelines.film import film_frames
 from pipelines.folders import make_folder
 from pipelines.forecast import Forecast, as_forecast, draw, join, observe, predict, reconstruct
-from pipelines.load import check_size, load_dlp, load_dynamics, open_data, refuse_samples
+from pipelines.load import open_forecaster
 from pipelines.progress import reporting
 from pipelines.write_arrays import NpzWriter
 
@@ -63,14 +64,9 @@ def rollout(
     Raises:
         UserError: the run, the source or the lengths are unfit.
     """
-    dlp = load_dlp(run, particles)
-    dynamics = load_dynamics(run, dlp)
-    refuse_samples(dynamics, samples)
-    if not births:
-        dynamics.births.rate.zero_()
-    dataset = open_data(data, dlp.frames)
-    videos = select(dataset, data)[: limit or None]
-    check_size(dlp, dataset.whole, data)
+    opened = open_forecaster(data, run, particles, samples, births)
+    dlp, dynamics = opened.dlp, opened.dynamics
+    videos = select(opened.dataset, data)[: limit or None]
     what = f"context {context}" + (f" from frame {start}" if start else "")
     require_length(videos, start + context, what)
     make_folder(out)
@@ -80,22 +76,16 @@ def rollout(
             observed = observe(dlp.model, dynamics, frames)
             seen = reconstruct(dlp.model, observed)
             true = video.frames[start : start + context + horizon]
-            parts = (part[0] for part in predict(dlp.model, dynamics, observed.state, horizon))
-            write_mp4(
-                out / f"{video.name}_compare.mp4",
-                film_frames(true, seen, saving(out, video.name, parts, video.fps)),
-                video.fps,
-            )
             forget_samples(out, video.name)
+            drawn = None
             if samples:
-                parts = (part[0] for part in predict(dlp.model, dynamics, observed.state, horizon))
                 moved = sample(
                     dynamics, observed.state, observed.deviation, horizon, samples, seed + index
                 )
                 drawn = save_samples(out, video.name, dlp.model, moved, samples, video.fps)
-                each = [drawn[number] for number in range(samples)]
-                fan = fan_frames(true, seen, parts, each)
-                write_mp4(out / f"{video.name}_fan.mp4", fan, video.fps)
+            parts = (part[0] for part in predict(dlp.model, dynamics, observed.state, horizon))
+            with closing(saving(out, video.name, parts, video.fps)) as saved:
+                save_films(out, video, true, seen, saved, drawn)
             progress("rolling out", (index + 1) / len(videos))
     print(f"{len(videos)} forecasts are in {out}", file=sys.stderr)
 
@@ -105,13 +95,40 @@ def select(dataset: Dataset, source: str) -> tuple[Video, ...]:
     return dataset.test if source.startswith("synthetic:") else dataset.whole
 
 
-def saving(out: Path, name: str, parts: Iterable[Forecast], fps: float) -> Iterator[Forecast]:
+def saving(
+    out: Path, name: str, parts: Iterable[Forecast], fps: float
+) -> Generator[Forecast, None, None]:
     """The parts as they come, saved in OUT/NAME.npz and OUT/NAME.mp4, whole or not at all."""
     with NpzWriter(out / f"{name}.npz") as arrays, Mp4Writer(out / f"{name}.mp4", fps) as film:
         for part in parts:
             arrays.append(**{f.name: getattr(part, f.name) for f in fields(part)})
             film.append(part.frames)
             yield part
+
+
+def save_films(
+    out: Path,
+    video: Video,
+    true: np.ndarray,
+    seen: Forecast,
+    parts: Iterable[Forecast],
+    drawn: Forecast | None,
+) -> None:
+    """OUT/NAME_compare.mp4, and OUT/NAME_fan.mp4 of the samples `drawn`, in one pass."""
+    one, other = tee(parts)  # read in step, so that it holds no more than a part
+    films = {"compare": film_frames(true, seen, one)}
+    if drawn is not None:
+        each = [drawn[number] for number in range(len(drawn.identity))]
+        films["fan"] = fan_frames(true, seen, other, each)
+    del other
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(Mp4Writer(out / f"{video.name}_{name}.mp4", video.fps))
+            for name in films
+        ]
+        for frames in zip(*films.values(), strict=True):
+            for writer, frame in zip(writers, frames, strict=True):
+                writer.append([frame])
 
 
 def forget_samples(out: Path, name: str) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
 
 import numpy as np
 
-from data.errors import UserError
+from data.errors import UserError, writing
 from data.storage import ArrayWriter
 
 _AT_ONCE = 1 << 20  # bytes
@@ -42,7 +40,7 @@ class NpzWriter:
         self._writers: dict[str, ArrayWriter] = {}
 
     def __enter__(self) -> NpzWriter:
-        with self._writing():
+        with writing(self.path):
             aside = mkdtemp(prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent)
         self._aside = Path(aside)
         return self
@@ -58,7 +56,7 @@ class NpzWriter:
             raise ValueError("NpzWriter: no arrays: expected at least one")
         _check_rows(arrays)
         if not self._writers:
-            with self._writing():
+            with writing(self.path):
                 for name, rows in arrays.items():
                     file, row = self._aside / f"{name}.npy", rows.shape[1:]
                     self._writers[name] = ArrayWriter(file, rows.dtype.type, row)
@@ -72,7 +70,7 @@ class NpzWriter:
                     f"NpzWriter: {name} has rows of {rows.dtype} {rows.shape[1:]}: "
                     f"expected {kind} {row} as before"
                 )
-        with self._writing():
+        with writing(self.path):
             for name, rows in arrays.items():
                 self._writers[name].append(rows)
 
@@ -94,7 +92,7 @@ class NpzWriter:
         if not any(writer.rows for writer in self._writers.values()):
             raise UserError(f"no frames: {self.path}: a file of arrays needs at least one")
         packed = self._aside / "packed"
-        with self._writing():
+        with writing(self.path):
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
                 for name, writer in self._writers.items():
                     writer.finish(durable=False)
@@ -106,17 +104,6 @@ class NpzWriter:
                         shutil.copyfileobj(source, member, _AT_ONCE)
                     loose.unlink()
             os.replace(packed, self.path)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """What the disk refuses is the user's to mend."""
-        try:
-            yield
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise UserError(
-                f"cannot write: {self.path}: {reason}: free some space or choose another folder"
-            ) from error
 
 
 def _check_rows(arrays: dict[str, np.ndarray]) -> None:

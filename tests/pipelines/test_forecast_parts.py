@@ -14,6 +14,7 @@ from dlp.model import DLP
 from dynamics.config import DynamicsConfig
 from dynamics.futures import Moved
 from dynamics.model import GraphDynamics
+from dynamics.state import State
 from pipelines import forecast as forecasts
 from pipelines.forecast import (
     Forecast,
@@ -24,7 +25,6 @@ from pipelines.forecast import (
     observe,
     predict,
     reconstruct,
-    together,
 )
 from tests.pipelines.discs import disc_video
 
@@ -148,7 +148,8 @@ def context(seed: int = 0, steps: int = 5) -> np.ndarray:
 
 def test_several_contexts_are_foreseen_as_each_alone(dlp: DLP) -> None:
     observed = [observe(dlp, dynamics(), context(seed)) for seed in (0, 3)]
-    state = together([*observed, observed[0]])
+    states = [one.state for one in (*observed, observed[0])]
+    state = State(*(torch.cat([getattr(s, f.name) for s in states]) for f in fields(State)))
     assert len(state.alive) == 3
     both = join(list(predict(dlp, dynamics(), state, 5)))
     assert shapes(both) == expected(3, 5)
