@@ -13,9 +13,9 @@ from pipelines.reproduce import CASES, Case, gather, reproduce
 from tests.pipelines.commands import DLP, DYNAMICS, FRAMES, SIDE, particlecast, refused
 
 MADE = (
-    Case("balls", "synthetic:billiards", (3, 5), horizon=10),
-    Case("pictures", "synthetic:shapes", (5, 0)),
-    Case("street", "street.mp4", (6, 6), tracks=False),
+    Case("balls", "synthetic:billiards", (300, 1500), horizon=10),
+    Case("pictures", "synthetic:shapes", (500, 0)),
+    Case("street", "street.mp4", (600, 600), tracks=False),
 )
 
 
@@ -97,8 +97,8 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     reproduce(tmp_path / "out", page, 3, cases=MADE, run=Recorder())
     text = page.read_text()
-    assert text.count("| balls | 2 | 3 | 0.990 |") == 1
-    assert "### balls: 3 + 5 minutes" in text
+    assert text.count("| balls | 2 | 300 | 0.990 |") == 1
+    assert "### balls: 300 + 1,500 steps" in text
     assert "| Error of the same particle, px, 3 seeds |" in text
     assert (
         "| **model** | 2.00 (1.00 to 3.00) | 6.00 (5.00 to 7.00) | 11.00 (10.00 to 12.00) | – |"
@@ -120,15 +120,15 @@ def test_a_video_is_a_case_of_its_own_and_stays_on_the_page(tmp_path: Path) -> N
     ]
     assert (tmp_path / "out" / "video-balls" / "0").is_dir()
     reproduce(tmp_path / "out", page, 1, run=Recorder(), **words)  # type: ignore[arg-type]
-    assert "### video-balls: 6 + 6 minutes" in page.read_text()
+    assert "### video-balls: 1,150 + 1,400 steps" in page.read_text()
 
 
-def test_minutes_are_those_that_a_run_was_given(tmp_path: Path) -> None:
+def test_steps_are_those_that_a_run_was_given(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     reproduce(tmp_path / "out", page, 1, cases=MADE[:1], run=Recorder())
     longer = [Case("balls", "synthetic:billiards", (30, 50))]
     reproduce(tmp_path / "out", page, 1, cases=longer, run=Recorder())
-    assert "### balls: 3 + 5 minutes" in page.read_text()
+    assert "### balls: 300 + 1,500 steps" in page.read_text()
     (tmp_path / "out" / "balls" / "0_old").mkdir()
     (tmp_path / "out" / "balls" / "0" / "stage1.json").write_text("{")
     with pytest.raises(UserError, match=r"stage1\.json: damaged"):
@@ -143,7 +143,7 @@ def test_a_case_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_a_real_one(tmp_path: Path) -> None:
     world = f"synthetic:billiards,videos=3,frames={FRAMES},size={SIDE}"
-    tiny = Case("tiny", world, (0.02, 0.02), horizon=4, options=tuple(DLP))
+    tiny = Case("tiny", world, (2, 2), horizon=4, options=tuple(DLP))
 
     def run(words: Sequence[str]) -> None:
         small = DYNAMICS if words[0] == "train-dynamics" else []
@@ -153,5 +153,5 @@ def test_a_real_one(tmp_path: Path) -> None:
     found = gather(tmp_path / "out" / "tiny")["0"]
     assert {"stage1", "tracking", "forecast"} <= found.keys()
     text = (tmp_path / "page.md").read_text()
-    assert "### tiny: 0.02 + 0.02 minutes" in text
+    assert "### tiny: 2 + 2 steps" in text
     assert "| tiny | the dynamics model |" in text
