@@ -13,7 +13,7 @@ from pathlib import Path
 from data.decode import read_video
 from data.errors import UserError
 from data.frames import FrameConfig
-from pipelines.cli import COMMANDS
+from pipelines.commands import COMMANDS
 from pipelines.film import write_gif
 from pipelines.lock import hold_run
 from pipelines.parsing import parse

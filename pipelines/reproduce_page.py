@@ -57,9 +57,9 @@ def page(found: Found) -> str:
         "# Results",
         "",
         f"Made by `make results`{made}; every number is of videos that were never trained on. "
-        "Each seed stands by itself. Runs are so many steps long, so that the same command gives the "
-        "same figures however busy the machine is. In stage 1 two idle cores that train 100 images "
-        "a second at 64 pixels do 1,150 steps of 16 images in 3 minutes, in stage 2 2,000 in 5.",
+        "Each seed stands by itself. Runs are so many steps long, so that the same command gives "
+        "the same figures however busy the machine is: two idle cores that train 100 images a "
+        "second at 64 pixels do 1,150 steps of stage 1 in 3 minutes, and 2,000 of stage 2 in 5.",
         "",
         *(f"Machine: {machine}." for machine in machines),
         "",

@@ -15,7 +15,8 @@ from data.errors import UserError
 from data.frames import FrameConfig
 from dlp.config import DLPConfig
 from dynamics.config import DynamicsConfig
-from pipelines.cli import COMMANDS, main
+from pipelines.cli import main
+from pipelines.commands import COMMANDS
 from pipelines.config import (
     STAGE1,
     STAGE2,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from data.errors import UserError
-from pipelines.cli import COMMANDS
+from pipelines.commands import COMMANDS
 from pipelines.parsing import parse
 from pipelines.reproduce import CASES, Case, gather, reproduce
 from tests.pipelines.commands import DLP, DYNAMICS, FRAMES, SIDE, particlecast, refused

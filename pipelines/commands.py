@@ -1,0 +1,206 @@
+"""What each command runs, once its options are parsed.
+
+Each imports what it runs only when it runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from pipelines import options
+from pipelines.parsing import Command
+
+
+def _train(given: Namespace) -> None:
+    from pipelines.train import train
+
+    train(
+        given.data,
+        Path(given.run),
+        given.frames,
+        given.dlp,
+        given.stage1,
+        given.dynamics,
+        given.stage2,
+        max_minutes=given.max_minutes,
+        resume=given.resume,
+        seed=given.seed,
+    )
+
+
+def _train_dlp(given: Namespace) -> None:
+    from pipelines.train_dlp import train_dlp
+
+    train_dlp(
+        given.data,
+        Path(given.run),
+        given.frames,
+        given.dlp,
+        given.stage1,
+        max_minutes=given.max_minutes,
+        max_steps=given.max_steps,
+        resume=given.resume,
+        seed=given.seed,
+    )
+
+
+def _train_dynamics(given: Namespace) -> None:
+    from pipelines.train_dynamics import train_dynamics
+
+    train_dynamics(
+        given.data,
+        Path(given.run),
+        given.dynamics,
+        given.stage2,
+        max_minutes=given.max_minutes,
+        max_steps=given.max_steps,
+        resume=given.resume,
+        seed=given.seed,
+    )
+
+
+def _fine_tune(given: Namespace) -> None:
+    from pipelines.fine_tune import fine_tune
+
+    fine_tune(
+        given.data,
+        Path(given.run),
+        Path(given.out),
+        given.joint,
+        max_minutes=given.max_minutes,
+        max_steps=given.max_steps,
+        resume=given.resume,
+        seed=given.seed,
+    )
+
+
+def _ablate(given: Namespace) -> None:
+    from pipelines.ablate import ablate
+
+    ablate(
+        given.data,
+        Path(given.run),
+        Path(given.out),
+        given.dynamics,
+        given.stage2,
+        max_steps=given.max_steps,
+        seeds=given.seeds,
+        only=given.only,
+    )
+
+
+def _rollout(given: Namespace) -> None:
+    from pipelines.rollout import rollout
+
+    rollout(
+        given.data,
+        Path(given.run),
+        context=given.context,
+        horizon=given.horizon,
+        out=Path(given.out),
+        limit=given.limit,
+        start=given.start,
+        particles=given.particles,
+        samples=given.samples,
+        seed=given.seed,
+        births=given.births,
+    )
+
+
+def _evaluate(given: Namespace) -> None:
+    from pipelines.compare_runs import evaluate_all
+
+    runs = given.run if isinstance(given.run, list) else [given.run]
+    evaluate_all(
+        given.data,
+        [Path(run) for run in runs],
+        context=given.context,
+        horizon=given.horizon,
+        out=Path(given.out),
+        limit=given.limit,
+        particles=given.particles,
+        samples=given.samples,
+        seed=given.seed,
+        births=given.births,
+        lpips=given.lpips,
+        fvd=Path(given.fvd) if given.fvd else None,
+    )
+
+
+def _evaluate_dlp(given: Namespace) -> None:
+    from pipelines.evaluate_dlp import evaluate_dlp
+
+    evaluate_dlp(given.data, Path(given.run), out=Path(given.out), limit=given.limit)
+
+
+def _evaluate_tracking(given: Namespace) -> None:
+    from pipelines.evaluate_tracking import evaluate_tracking
+
+    evaluate_tracking(given.data, Path(given.run), out=Path(given.out), limit=given.limit)
+
+
+def _make_data(given: Namespace) -> None:
+    from data.make import make_data
+    from pipelines.progress import reporting
+
+    with reporting() as progress:
+        make_data(
+            given.world,
+            Path(given.out),
+            videos=given.videos,
+            frames=given.frames,
+            size=given.size,
+            seed=given.seed,
+            progress=progress,
+            physics=given.physics,
+        )
+
+
+def _get_weights(given: Namespace) -> None:
+    from pipelines.get_weights import get_weights
+
+    get_weights(Path(given.file) if given.file else None)
+
+
+def _results(given: Namespace) -> None:
+    from pipelines.reproduce import reproduce
+
+    reproduce(
+        Path(given.out), Path(given.page), seeds=given.seeds, only=given.only, video=given.video
+    )
+
+
+def _demo(given: Namespace) -> None:
+    from pipelines.demo import demo
+
+    demo(Path(given.run), max_minutes=given.max_minutes)
+
+
+def _bench(given: Namespace) -> None:
+    from pipelines.bench import bench
+
+    bench(Path(given.out), seconds=given.seconds, quick=given.quick)
+
+
+COMMANDS = {
+    "train": Command("train both stages", options.train, _train),
+    "train-dlp": Command("train stage 1: frames to particles", options.train_dlp, _train_dlp),
+    "train-dynamics": Command(
+        "train stage 2: particles to their future", options.train_dynamics, _train_dynamics
+    ),
+    "fine-tune": Command("train both stages further, together", options.fine_tune, _fine_tune),
+    "ablate": Command("what each choice of stage 2 is worth", options.ablate, _ablate),
+    "rollout": Command("forecast videos", options.rollout, _rollout),
+    "evaluate": Command("measure forecasts beside baselines", options.evaluate, _evaluate),
+    "evaluate-dlp": Command("measure stage 1 alone", options.evaluate_part, _evaluate_dlp),
+    "evaluate-tracking": Command(
+        "measure identity alone", options.evaluate_part, _evaluate_tracking
+    ),
+    "make-data": Command("make a synthetic world's videos", options.make_data, _make_data),
+    "get-weights": Command("fetch the weights of LPIPS", options.get_weights, _get_weights),
+    "demo": Command("all of it, on a small synthetic set", options.demo, _demo),
+    "results": Command("make the project's own results anew", options.results, _results),
+    "bench": Command("measure speed and memory", options.bench, _bench),
+}
