@@ -18,6 +18,7 @@ from data.write import write_mp4
 from dynamics.futures import move, sample
 from pipelines.baselines import copy_last, temporal_median
 from pipelines.boards import Board, fresh_board
+from pipelines.config import plain
 from pipelines.examples import examples
 from pipelines.figures import FIGURES
 from pipelines.film import compare, film_frames
@@ -133,7 +134,7 @@ def evaluate(
     result = collect(judged, [video.name for video in windows], meta, notes, whole)
     write_html(out, result, examples(dlp, dynamics, windows, result, context, horizon))
     write_report(out, result)
-    _show(board, result)
+    _show(board, result, {**plain(dlp.model.config), **plain(dynamics.config)})
     print(f"{verdict(result)}\nthe report is {out / 'report.html'}", file=sys.stderr)
     return result
 
@@ -186,14 +187,11 @@ def collect(
     methods = list(dict.fromkeys(name for one in judged for name in one.curves))
 
     def scores(name: str) -> Scores:
-        rows = {}
-        for figure in CURVES:
-            found = [one.curves.get(name, {}).get(figure) for one in judged]
-            known = [curve for curve in found if curve is not None]
-            if known:  # a video that has none of it counts as NaN
-                nothing = np.full(len(known[0]), np.nan)
-                rows[figure] = np.stack([nothing if curve is None else curve for curve in found])
-        return Scores(**rows)
+        found = {
+            figure: _stack([one.curves.get(name, {}).get(figure) for one in judged])
+            for figure in CURVES
+        }
+        return Scores(**found)
 
     figures = list(dict.fromkeys(name for one in judged for name in one.particles))
     return EvaluationResult(
@@ -206,7 +204,17 @@ def collect(
         whole=whole or {},
         names=list(names),
         troubles=[one.troubles for one in judged],
+        inside=_stack([one.inside for one in judged]),
     )
+
+
+def _stack(found: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """[v, ...]; a video that has none of it counts as NaN; None if none has."""
+    known = [values for values in found if values is not None]
+    if not known:
+        return None
+    nothing = np.full(known[0].shape, np.nan)
+    return np.stack([nothing if values is None else values for values in found])
 
 
 def _meta(
@@ -226,8 +234,8 @@ def _meta(
     }
 
 
-def _show(board: Board, result: EvaluationResult) -> None:
-    """Error against horizon in TensorBoard."""
+def _show(board: Board, result: EvaluationResult, settings: Mapping[str, object]) -> None:
+    """Error against horizon in TensorBoard, and the row of HParams."""
     every: dict[str, Scores] = {"model": result.model, **result.baselines}
     for figure in FIGURES:
         found = {name: getattr(scores, figure.key) for name, scores in every.items()}
@@ -235,4 +243,10 @@ def _show(board: Board, result: EvaluationResult) -> None:
         if curves:
             tag = f"evaluate/{figure.key}"
             board.curve(tag, curves, 0, unit=figure.unit, as_scalars=True)
+    finals = {"reconstruction_psnr": float(mean(result.reconstruction_psnr))}
+    for figure in FIGURES:
+        values = getattr(result.model, figure.key)
+        if values is not None:
+            finals[figure.key] = float(mean(values, (0, 1)))
+    board.hyperparameters({**settings, **result.meta}, finals)
     board.close()

@@ -30,7 +30,7 @@ from pipelines.load import check_size, held_out, load_dlp, load_dynamics, open_d
 from pipelines.probes import owners
 from pipelines.progress import reporting
 from pipelines.results import machine
-from pipelines.tracking import crowd, follow, hide, kept, summarise, track_owners
+from pipelines.tracking import crowd, follow_tracks, hide, kept, summarise, track_owners
 
 TOLERANCE = 0.06
 """Of the longer side: how far a track may be from its object."""
@@ -135,13 +135,15 @@ def judge(
         if not long:
             return None
         followed = {
-            str(i): follow(link(one), truth, size, tolerance) for i, (one, truth) in enumerate(long)
+            str(i): follow_tracks(link(one), truth, size, tolerance)
+            for i, (one, truth) in enumerate(long)
         }
         return summarise(followed)["all"]["idf1"]
 
     pairs = list(zip(particles, truths, strict=True))
     videos = {
-        f"{i}": follow(link(one), truth, size, tolerance) for i, (one, truth) in enumerate(pairs)
+        f"{i}": follow_tracks(link(one), truth, size, tolerance)
+        for i, (one, truth) in enumerate(pairs)
     }
     return {
         "videos": summarise(videos),

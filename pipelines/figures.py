@@ -77,6 +77,22 @@ FIGURES = (
         "pixel once, where some published figures count it twice.",
     ),
     Figure(
+        "coverage",
+        "Coverage by the forecast particles",
+        "more is better, 1 is all",
+        3,
+        "share of a frame's visible objects with a live particle within 6 % of the longer side, "
+        "whichever particle it is; objects that came in after the context count too.",
+    ),
+    Figure(
+        "precision",
+        "Precision of the forecast particles",
+        "more is better, 1 is all",
+        3,
+        "share of a frame's live particles within 6 % of the longer side, or its radius, of a "
+        "visible object.",
+    ),
+    Figure(
         "position_error",
         "Position error of the same particle",
         "pixels, less is better",
@@ -92,5 +108,7 @@ PARTICLES = (
     f"a particle is live above transparency {LIVE}. Coverage: share of visible objects with a "
     "live particle within the tolerance. Precision: share of live particles within the tolerance "
     "or the radius of a visible object. Jitter: noise of the context's tracks per coordinate, "
-    "from the median second difference."
+    "from the median second difference. IDF1 (Ristani et al., 2016) and switches (CLEAR MOT) are "
+    "motmetrics', over the context's tracks and the forecast that goes on with them, video by "
+    "video."
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,7 +31,8 @@ from pipelines.metrics import (
 )
 from pipelines.report import mean
 from pipelines.segments import foreground_ari, foreground_miou
-from pipelines.spread import followed_rows, live_count_error, spread_figures
+from pipelines.spread import calibration, followed_rows, live_count_error, spread_figures
+from pipelines.tracking import follow, summarise
 from pipelines.troubles import troubles
 
 
@@ -44,12 +45,14 @@ class Judged:
         reconstruction: dB, of the context.
         particles: figure to value.
         troubles: what went wrong, in plain words, where true tracks are known.
+        inside: [len(LEVELS)] how often the truth is inside the samples' intervals; None without.
     """
 
     curves: dict[str, dict[str, np.ndarray]]
     reconstruction: float
     particles: dict[str, float]
     troubles: list[str] = field(default_factory=list)
+    inside: np.ndarray | None = None
 
 
 def judge(
@@ -100,9 +103,10 @@ def judge(
         curves["model"]["fg_miou"] = foreground_miou(segments, labels)
     particles = {"jitter of the context's tracks, px": jitter(seen.position, seen.transparency)}
     judged = Judged(curves, float(psnr(seen.frames, known).mean()), particles)
-    if video.truth is not None:
-        _add_positions(judged, video.truth, seen, future, max(true.shape[1:3]), drawn)
-    return judged
+    if video.truth is None:
+        return judged
+    inside = _add_positions(judged, video.truth, seen, future, max(true.shape[1:3]), drawn)
+    return replace(judged, inside=inside)
 
 
 def _add_positions(
@@ -112,8 +116,8 @@ def _add_positions(
     future: Forecast,
     side: int,
     drawn: Forecast | None,
-) -> None:
-    """Add what only true tracks can tell: errors of the same particle, coverage, precision."""
+) -> np.ndarray | None:
+    """Add what only true tracks can tell; how often they are inside the samples' intervals."""
     context = len(seen)
     curves = judged.curves
     ahead, past = truth.at(slice(context - 1, None)), truth.at(slice(0, context))
@@ -140,23 +144,36 @@ def _add_positions(
         error = mean(track_error(guess, future_truth, target), 1)
         curves.setdefault(name, {})["position_error"] = error
     tolerance = 0.06 * side
-    spread = {}
+    curves["model"]["coverage"], curves["model"]["precision"] = (
+        np.array(
+            [
+                share(
+                    future.position[step],
+                    future.transparency[step],
+                    future_truth.at(step),
+                    tolerance,
+                )
+                for step in (slice(t, t + 1) for t in range(len(future)))
+            ]
+        )
+        for share in (coverage, precision)
+    )
+    spread, inside = {}, None
     if drawn is not None:
         start = np.broadcast_to(seen.position[-1:], (len(drawn.position), 1, *position.shape[1:]))
         first = np.broadcast_to(seen.identity[-1:], (*start.shape[:2], position.shape[1]))
         paths = followed_rows(
             np.concatenate([start, drawn.position], 1), np.concatenate([first, drawn.identity], 1)
         )[:, 1:]
-        spread = spread_figures(
-            paths[:, :, followed.particle],
-            position[1:, followed.particle],
-            future_truth.position[:, target],
-            future_truth.visible[:, target],
-        )
+        there = future_truth.position[:, target], future_truth.visible[:, target]
+        samples = paths[:, :, followed.particle]
+        spread = spread_figures(samples, position[1:, followed.particle], *there)
+        inside = calibration(samples, *there)
     judged.troubles.extend(troubles(followed, position, whole.identity, ahead, tolerance))
     judged.particles.update(
         {
             **spread,
+            **_identity(join([seen, future]), truth, tolerance),
             "live particles off the visible objects' number": live_count_error(
                 future.transparency, future_truth
             ),
@@ -167,3 +184,14 @@ def _add_positions(
             "live particles per object": live_per_object(seen.transparency, past),
         }
     )
+    return inside
+
+
+def _identity(whole: Forecast, truth: Truth, tolerance: float) -> dict[str, float]:
+    """How well identity is kept, from the context's first frame to the last that is forecast."""
+    live = np.where(whole.transparency > LIVE, whole.identity, -1)
+    found = summarise({"video": follow(whole.position, live, truth, tolerance)})["video"]
+    return {
+        "IDF1 of context and forecast": found["idf1"],
+        "identity switches per 1,000 object-frames": found["switches_per_1000"],
+    }

@@ -12,12 +12,14 @@ from PIL import Image
 from pipelines.draw import plot_curves
 from pipelines.figures import FIGURES, PARTICLES, Figure
 from pipelines.film import write_whole
-from pipelines.results import EvaluationResult, Scores, interval, jsonable, machine, mean
+from pipelines.results import LEVELS, EvaluationResult, Scores, interval, jsonable, machine, mean
 
 __all__ = ["EvaluationResult", "Scores", "machine", "mean", "verdict", "write_report"]
 
 _STEPS = (1, 5, 10, 20)
 _WORST, _REASONS = 5, 3
+CALIBRATION = "Calibration of the sampled futures"
+CALIBRATION_PLOT = "calibration.png"
 
 
 def write_report(folder: str | Path, result: EvaluationResult) -> None:
@@ -35,6 +37,8 @@ def write_report(folder: str | Path, result: EvaluationResult) -> None:
         scores = measured(result, figure)
         if scores:
             write_whole(folder / f"horizon_{figure.key}.png", plot(scores, figure, result.seed))
+    if (picture := calibration_plot(result)) is not None:
+        write_whole(folder / CALIBRATION_PLOT, picture)
     write_whole(folder / "report.md", _page(result).encode(errors="replace"))
     summary = json.dumps(jsonable(_summary(result)), indent=1, allow_nan=False)
     write_whole(folder / "report.json", summary.encode(errors="replace"))
@@ -51,7 +55,39 @@ def plot(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> bytes:
     """The curves of all methods against the horizon, as PNG."""
     curves = {name: mean(values) for name, values in scores.items()}
     bands = {"model": interval(scores["model"], seed)} if "model" in scores else None
-    image = plot_curves(curves, title=figure.title, unit=figure.unit, bands=bands)
+    return _png(plot_curves(curves, title=figure.title, unit=figure.unit, bands=bands))
+
+
+def calibration_plot(result: EvaluationResult) -> bytes | None:
+    """How often the truth is where the samples say, against what they say, as PNG."""
+    if result.inside is None:
+        return None
+    name = "sampled futures"
+    curves = {name: mean(result.inside), "as they say": np.array(LEVELS)}
+    return _png(
+        plot_curves(
+            curves,
+            title=CALIBRATION,
+            unit="share of true coordinates inside",
+            bands={name: interval(result.inside, result.seed)},
+            along="central interval of the samples",
+            at=LEVELS,
+        )
+    )
+
+
+def calibration_table(result: EvaluationResult) -> list[str]:
+    """The same as a Markdown table."""
+    assert result.inside is not None
+    cells = [_cell(float(value), 2) for value in mean(result.inside)]
+    return [
+        "| the interval says | " + " | ".join(f"{level:.1f}" for level in LEVELS) + " |",
+        "|---|" + "---:|" * len(LEVELS),
+        "| the truth is inside | " + " | ".join(cells) + " |",
+    ]
+
+
+def _png(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()
@@ -84,6 +120,9 @@ def _summary(result: EvaluationResult) -> dict[str, object]:
         "particles": {
             name: {"mean": mean(values), "per_video": values} for name, values in once.items()
         },
+        "calibration": {}
+        if result.inside is None
+        else {"levels": LEVELS, "inside": mean(result.inside), "per_video": result.inside},
         "whole": dict(result.whole),
         "missing": dict(result.notes),
         "videos": {
@@ -190,6 +229,9 @@ def _page(result: EvaluationResult) -> str:
             lines += [f"## {figure.title} ({figure.unit})", ""]
             lines += [*table(scores, figure, result.seed), ""]
             lines += [f"![{figure.title} against forecast step](horizon_{figure.key}.png)", ""]
+    if result.inside is not None:
+        lines += [f"## {CALIBRATION}", "", *calibration_table(result), ""]
+        lines += [f"![{CALIBRATION}]({CALIBRATION_PLOT})", ""]
     once = {"reconstruction PSNR, dB": result.reconstruction_psnr, **result.particles}
     lines += ["## Particles and reconstruction", "", "| figure | mean |", "|---|---:|"]
     for name, values in once.items():

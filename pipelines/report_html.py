@@ -14,7 +14,16 @@ from PIL import Image
 
 from pipelines.figures import FIGURES, PARTICLES
 from pipelines.film import gif_bytes, write_whole
-from pipelines.report import measured, plot, table, verdict, worst
+from pipelines.report import (
+    CALIBRATION,
+    calibration_plot,
+    calibration_table,
+    measured,
+    plot,
+    table,
+    verdict,
+    worst,
+)
 from pipelines.results import EvaluationResult, interval, mean
 
 STYLE = """
@@ -72,6 +81,7 @@ def write_html(folder: Path, result: EvaluationResult, examples: Sequence[Exampl
         f'<p class="verdict">{escape(verdict(result))}</p>',
         *_examples(examples),
         *_figures(result),
+        *_calibration(result),
         *_once(result),
         *_markdown(worst(result)),
         "<h2>What was evaluated</h2>",
@@ -115,6 +125,15 @@ def _figures(result: EvaluationResult) -> list[str]:
         lines += [f"<h2>{escape(figure.title)} <small>({escape(figure.unit)})</small></h2>"]
         lines += _markdown(table(scores, figure, result.seed))
     return lines
+
+
+def _calibration(result: EvaluationResult) -> list[str]:
+    """Whether the sampled futures are as spread as they say."""
+    picture = calibration_plot(result)
+    if picture is None:
+        return []
+    lines = [f"<h2>{CALIBRATION}</h2>", _picture(picture, "png", CALIBRATION)]
+    return [*lines, *_markdown(calibration_table(result))]
 
 
 def _once(result: EvaluationResult) -> list[str]:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 _DRAWS = 1000
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Shares that the sampled futures' central intervals say they hold."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Scores:
         lpips_alex, lpips_vgg: [v, h]; None too where there were no weights or they were not asked
             for.
         fg_ari, fg_miou: [v, h]; None without true masks.
+        coverage, precision: [v, h] of the forecast particles; None without true tracks.
         position_error: [v, h] pixels, each video's mean over its objects; None without truth
             or for a method that forecasts no positions.
     """
@@ -33,6 +36,8 @@ class Scores:
     lpips_vgg: np.ndarray | None = None
     fg_ari: np.ndarray | None = None
     fg_miou: np.ndarray | None = None
+    coverage: np.ndarray | None = None
+    precision: np.ndarray | None = None
     position_error: np.ndarray | None = None
 
 
@@ -52,6 +57,8 @@ class EvaluationResult:
         notes: figure to why it is missing.
         names: of the v videos.
         troubles: what went wrong in each, in plain words; empty where it is not known.
+        inside: [v, len(LEVELS)] how often the truth is inside the samples' intervals; None without
+            samples or true tracks.
         seed: of the bootstrap.
     """
 
@@ -64,6 +71,7 @@ class EvaluationResult:
     notes: Mapping[str, str] = field(default_factory=dict)
     names: Sequence[str] = ()
     troubles: Sequence[Sequence[str]] = ()
+    inside: np.ndarray | None = None
     seed: int = 0
 
 

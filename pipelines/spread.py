@@ -6,7 +6,7 @@ import numpy as np
 
 from data.videos import Truth
 from dlp.particles import LIVE
-from pipelines.results import mean
+from pipelines.results import LEVELS, mean
 
 
 def followed_rows(position: np.ndarray, identity: np.ndarray) -> np.ndarray:
@@ -27,6 +27,11 @@ def followed_rows(position: np.ndarray, identity: np.ndarray) -> np.ndarray:
         here = same[..., step, :, None]
         kept[..., step, :, :] = np.where(here, position[..., step, :, :], kept[..., step - 1, :, :])
     return kept
+
+
+def calibration(samples: np.ndarray, true: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """How often the truth is inside the samples' interval of each of LEVELS, see there."""
+    return np.array([interval_coverage(samples, true, visible, level) for level in LEVELS])
 
 
 def live_count_error(transparency: np.ndarray, truth: Truth) -> float:

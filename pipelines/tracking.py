@@ -32,28 +32,38 @@ BEFORE, AFTER = 5, 3
 """Frames in view before a made occlusion, and within which the track must be back after it."""
 
 
-def follow(tracks: Tracks, truth: Truth, size: tuple[int, int], tolerance: float) -> MOTAccumulator:
-    """Match the tracks of a video to its true objects, frame by frame (CLEAR MOT).
+def follow(
+    position: np.ndarray, identity: np.ndarray, truth: Truth, tolerance: float
+) -> MOTAccumulator:
+    """Match particles to a video's true objects, frame by frame (CLEAR MOT).
 
-    A track may be matched to a visible object within the tolerance or the object's radius,
+    A particle may be matched to a visible object within the tolerance or the object's radius,
     whichever is more; a match is kept as long as it may be.
 
     Args:
-        tracks: t frames.
-        truth: of the same frames.
-        size: (h, w).
+        position: [t, k, 2] pixels.
+        identity: [t, k] ints, which particle is in each row; -1: none that is in view.
+        truth: of the same t frames.
         tolerance: pixels.
     """
-    position, seen = to_pixels(tracks.position, *size).numpy(), tracks.seen.numpy()
     reach = np.maximum(truth.radius, tolerance)
     found = MOTAccumulator(auto_id=True)
     for t in range(len(position)):
-        objects, rows = np.flatnonzero(truth.visible[t]), np.flatnonzero(seen[t])
+        objects, rows = np.flatnonzero(truth.visible[t]), np.flatnonzero(identity[t] >= 0)
         apart = truth.position[t, objects, None] - position[t, rows]
         distance = np.linalg.norm(apart, axis=-1)
         distance = np.where(distance <= reach[t, objects, None], distance, np.nan)
-        found.update(objects.tolist(), rows.tolist(), distance)
+        found.update(objects.tolist(), identity[t, rows].tolist(), distance)
     return found
+
+
+def follow_tracks(
+    tracks: Tracks, truth: Truth, size: tuple[int, int], tolerance: float
+) -> MOTAccumulator:
+    """The same for linked tracks: those that the encoder found, of frames of size (h, w)."""
+    seen = tracks.seen.numpy()
+    identity = np.where(seen, np.arange(seen.shape[1]), -1)
+    return follow(to_pixels(tracks.position, *size).numpy(), identity, truth, tolerance)
 
 
 def summarise(followed: Mapping[str, MOTAccumulator]) -> dict[str, dict[str, float]]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipelines.report import verdict, write_report
-from pipelines.results import EvaluationResult, Scores
+from pipelines.results import LEVELS, EvaluationResult, Scores
 
 HORIZON, VIDEOS = 24, 6
 
@@ -77,6 +77,20 @@ def test_the_file_for_programs_holds_every_number_and_no_nan(tmp_path):
     assert summary["particles"]["jitter, px"]["mean"] is None
     assert summary["missing"] == {"LPIPS, alex": "not computed: run particlecast get-weights"}
     assert summary["meta"]["seed"] == 3
+
+
+def test_the_calibration_of_samples_is_told_plotted_and_written(tmp_path):
+    inside = np.tile(np.array(LEVELS) ** 2, (VIDEOS, 1))
+    write_report(tmp_path, outcome(inside=inside))
+    page = (tmp_path / "report.md").read_text()
+    assert "| the truth is inside | 0.01 | 0.04 | 0.09 |" in page
+    with Image.open(tmp_path / "calibration.png") as image:
+        assert image.size[0] > 400
+    summary = json.loads((tmp_path / "report.json").read_text())["calibration"]
+    assert np.allclose(summary["inside"], np.array(LEVELS) ** 2)
+    write_report(tmp_path / "without", outcome())
+    assert "Calibration" not in (tmp_path / "without" / "report.md").read_text()
+    assert not (tmp_path / "without" / "calibration.png").exists()
 
 
 def test_the_verdict_says_by_how_much_and_admits_defeat():

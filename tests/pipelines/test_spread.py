@@ -9,9 +9,11 @@ import pytest
 
 from data.videos import Truth
 from pipelines.forecast import Forecast
-from pipelines.judge import judge
+from pipelines.judge import Judged, judge
+from pipelines.results import LEVELS
 from pipelines.spread import (
     best_of,
+    calibration,
     followed_rows,
     interval_coverage,
     live_count_error,
@@ -149,9 +151,13 @@ def sampled(*shifts: float) -> Forecast:
     return Forecast(*(np.stack([getattr(one, name) for one in futures]) for name in names))
 
 
-def judged(drawn: Forecast | None, future: Forecast) -> dict[str, float]:
+def judgement(drawn: Forecast | None, future: Forecast) -> Judged:
     video = disc_video(STEPS, SIZE)
-    return judge(video, forecast(0, CONTEXT), future, CONTEXT, video.frames[0], drawn).particles
+    return judge(video, forecast(0, CONTEXT), future, CONTEXT, video.frames[0], drawn)
+
+
+def judged(drawn: Forecast | None, future: Forecast) -> dict[str, float]:
+    return judgement(drawn, future).particles
 
 
 def test_a_judgement_has_the_spread_of_the_samples_that_are_given() -> None:
@@ -196,3 +202,52 @@ def test_a_hidden_step_whose_place_nobody_knows_does_not_count() -> None:
     true[1] = np.nan
     samples = np.stack([np.full((3, 1, 2), 3.0), np.full((3, 1, 2), 4.0)])
     assert np.allclose(best_of(samples, true, visible), [3 * 2**0.5])
+
+
+def test_samples_drawn_like_the_truth_are_calibrated_at_every_level() -> None:
+    drawn = np.random.default_rng(0).standard_normal((40, 40, 100, 2))
+    found = calibration(drawn[1:], drawn[0], everyone(40, 100))
+    assert found == pytest.approx(np.array(LEVELS), abs=0.02)
+    unsure = calibration(drawn[1:] * 2, drawn[0], everyone(40, 100))
+    assert (unsure[:-1] > np.array(LEVELS[:-1]) + 0.05).all()
+
+
+def test_a_judgement_tells_the_calibration_of_samples_alone() -> None:
+    future = forecast(CONTEXT, STEPS)
+    assert judgement(None, future).inside is None
+    inside = judgement(sampled(*np.linspace(-1, 1, 19).tolist()), future).inside
+    assert inside is not None
+    assert inside.tolist() == [1.0] * len(LEVELS)
+
+
+def test_a_perfect_forecast_keeps_every_identity_and_covers_all() -> None:
+    found = judgement(None, forecast(CONTEXT, STEPS))
+    assert found.particles["IDF1 of context and forecast"] == 1
+    assert found.particles["identity switches per 1,000 object-frames"] == 0
+    horizon = STEPS - CONTEXT
+    assert found.curves["model"]["coverage"].tolist() == [1.0] * horizon
+    assert found.curves["model"]["precision"].tolist() == [1.0] * horizon
+
+
+def test_two_particles_that_trade_places_in_the_forecast() -> None:
+    future = forecast(CONTEXT, STEPS)
+    future.position[2:, [3, 1]] = future.position[2:, [1, 3]]
+    found = judgement(None, future)
+    object_frames = 3 * STEPS
+    assert found.particles["identity switches per 1,000 object-frames"] == pytest.approx(
+        1000 * 2 / object_frames
+    )
+    traded = 2 * (STEPS - CONTEXT - 2)
+    assert found.particles["IDF1 of context and forecast"] == pytest.approx(
+        1 - traded / object_frames
+    )
+    assert found.curves["model"]["coverage"].tolist() == [1.0] * (STEPS - CONTEXT)
+
+
+def test_a_particle_that_is_lost_on_the_way_no_longer_covers() -> None:
+    future = forecast(CONTEXT, STEPS)
+    future.transparency[3:, 1] = 0
+    future.position[4:, 2] += 100
+    curves = judgement(None, future).curves["model"]
+    assert np.allclose(curves["coverage"], [1, 1, 1, 2 / 3, 1 / 3, 1 / 3])
+    assert np.allclose(curves["precision"], [1, 1, 1, 1, 0.5, 0.5])

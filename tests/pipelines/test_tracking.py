@@ -12,7 +12,7 @@ from dlp.particles import Particles, from_pixels
 from dynamics.tracks import Tracks, track
 from pipelines.evaluate_tracking import CROWDS, CURVES, HIDDEN, SPEEDS, judge, page, table
 from pipelines.probes import owners
-from pipelines.tracking import crowd, follow, hide, kept, summarise, track_owners
+from pipelines.tracking import crowd, follow_tracks, hide, kept, summarise, track_owners
 from tests.pipelines.commands import Trained, clips, particlecast, refused
 
 SIZE = (64, 64)
@@ -48,7 +48,7 @@ def particles(true: Truth) -> Particles:
 
 
 def figures(found: Tracks, true: Truth) -> dict[str, float]:
-    return summarise({"one": follow(found, true, SIZE, TOLERANCE)})["all"]
+    return summarise({"one": follow_tracks(found, true, SIZE, TOLERANCE)})["all"]
 
 
 def test_perfect_tracks_score_perfectly():
