@@ -63,10 +63,11 @@ def _train_dynamics(given: Namespace) -> None:
 
 def _fine_tune(given: Namespace) -> None:
     from pipelines.fine_tune import fine_tune
+    from pipelines.pretrained import find_run
 
     fine_tune(
         given.data,
-        Path(given.run),
+        find_run(given.run),
         Path(given.out),
         given.joint,
         max_minutes=given.max_minutes,
@@ -78,10 +79,11 @@ def _fine_tune(given: Namespace) -> None:
 
 def _ablate(given: Namespace) -> None:
     from pipelines.ablate import ablate
+    from pipelines.pretrained import find_run
 
     ablate(
         given.data,
-        Path(given.run),
+        find_run(given.run),
         Path(given.out),
         given.dynamics,
         given.stage2,
@@ -92,11 +94,12 @@ def _ablate(given: Namespace) -> None:
 
 
 def _rollout(given: Namespace) -> None:
+    from pipelines.pretrained import find_run
     from pipelines.rollout import rollout
 
     rollout(
         given.data,
-        Path(given.run),
+        find_run(given.run),
         context=given.context,
         horizon=given.horizon,
         out=Path(given.out),
@@ -111,11 +114,12 @@ def _rollout(given: Namespace) -> None:
 
 def _evaluate(given: Namespace) -> None:
     from pipelines.compare_runs import evaluate_all
+    from pipelines.pretrained import find_run
 
     runs = given.run if isinstance(given.run, list) else [given.run]
     evaluate_all(
         given.data,
-        [Path(run) for run in runs],
+        [find_run(run) for run in runs],
         context=given.context,
         horizon=given.horizon,
         out=Path(given.out),
@@ -131,14 +135,16 @@ def _evaluate(given: Namespace) -> None:
 
 def _evaluate_dlp(given: Namespace) -> None:
     from pipelines.evaluate_dlp import evaluate_dlp
+    from pipelines.pretrained import find_run
 
-    evaluate_dlp(given.data, Path(given.run), out=Path(given.out), limit=given.limit)
+    evaluate_dlp(given.data, find_run(given.run), out=Path(given.out), limit=given.limit)
 
 
 def _evaluate_tracking(given: Namespace) -> None:
     from pipelines.evaluate_tracking import evaluate_tracking
+    from pipelines.pretrained import find_run
 
-    evaluate_tracking(given.data, Path(given.run), out=Path(given.out), limit=given.limit)
+    evaluate_tracking(given.data, find_run(given.run), out=Path(given.out), limit=given.limit)
 
 
 def _make_data(given: Namespace) -> None:
@@ -168,7 +174,12 @@ def _results(given: Namespace) -> None:
     from pipelines.reproduce import reproduce
 
     reproduce(
-        Path(given.out), Path(given.page), seeds=given.seeds, only=given.only, video=given.video
+        Path(given.out),
+        Path(given.page),
+        seeds=given.seeds,
+        only=given.only,
+        video=given.video,
+        pretrained=Path(given.pretrained) if given.pretrained else None,
     )
 
 

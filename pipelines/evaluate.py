@@ -28,6 +28,7 @@ from pipelines.fvd import FVD
 from pipelines.judge import Judged, judge
 from pipelines.load import TrainedDLP, held_out, open_forecaster
 from pipelines.lpips import LPIPS, SMALLEST, Trunk, load_lpips
+from pipelines.pretrained import board_folder
 from pipelines.progress import reporting
 from pipelines.report import (
     EvaluationResult,
@@ -95,7 +96,7 @@ def evaluate(
     perceptual, notes = _perceptual(lpips, dlp.model.size)
     with reporting() as progress:
         still = temporal_median(np.concatenate([v.frames[:: len(v) // 10 + 1] for v in windows]))
-        board, judged = fresh_board(run / "tensorboard" / "evaluate"), []
+        board, judged = fresh_board(board_folder(run, out)), []
         for index, video in enumerate(windows):
             known = np.ascontiguousarray(video.frames[:context])
             observed = observe(dlp.model, dynamics, known)

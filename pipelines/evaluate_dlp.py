@@ -26,6 +26,7 @@ from pipelines.folders import make_folder
 from pipelines.frames import FramePool, to_uint8
 from pipelines.load import check_size, held_out, load_dlp, open_data
 from pipelines.metrics import coverage, live_per_object, moving_mask, precision, psnr, psnr_moving
+from pipelines.pretrained import board_folder
 from pipelines.probes import (
     identity,
     move_by_hand,
@@ -82,7 +83,7 @@ def evaluate_dlp(data: str, run: Path, out: Path, limit: int = 0) -> dict[str, A
     result = collect(judged, meta)
     write_whole(out / "stage1.md", page(result).encode())
     write_whole(out / "stage1.json", json.dumps(result, indent=1, allow_nan=False).encode())
-    board = fresh_board(run / "tensorboard" / "evaluate" / "stage1")
+    board = fresh_board(board_folder(run, out) / "stage1")
     board.scalars(scalars(result), 0)
     board.close()
     print("\n".join([*head(result), f"the table is {out / 'stage1.md'}"]), file=sys.stderr)

@@ -25,7 +25,12 @@ def _source_and_run(parser: ArgumentParser, several: bool = False) -> None:
             help="The run's folder; several are evaluated on the same videos and compared.",
         )
     else:
-        parser.add_argument("--run", type=str, required=True, help="The run's folder.")
+        parser.add_argument(
+            "--run",
+            type=str,
+            required=True,
+            help="The run's folder; one that is only read may be pretrained/WORLD.",
+        )
 
 
 def _training(parser: ArgumentParser, steps: bool) -> None:
@@ -219,6 +224,13 @@ def results(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--video", type=str, default="", help="A video without true tracks, as one more case."
+    )
+    parser.add_argument(
+        "--pretrained",
+        type=str,
+        default="",
+        help="Folder that keeps the first runs of the moving worlds; of this package: "
+        "pipelines/pretrained.",
     )
 
 

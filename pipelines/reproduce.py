@@ -21,6 +21,8 @@ from typing import Any
 from data.errors import UserError
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
+from pipelines.pretrained import keep
+from pipelines.reproduce_card import card
 from pipelines.reproduce_page import page
 from pipelines.signals import Interrupted
 
@@ -68,6 +70,9 @@ CASES = (
 """The bundled worlds, and the steps that two idle cores of 100 images a second at 64 pixels do in 3
 minutes of stage 1 (shapes 5, at 128 pixels 12) and 5 of stage 2."""
 
+PRETRAINED = ("billiards", "traffic", "clevrer")
+"""Cases whose first run comes with the package."""
+
 Runner = Callable[[Sequence[str]], None]
 
 
@@ -79,6 +84,7 @@ def reproduce(
     video: str = "",
     cases: Sequence[Case] = CASES,
     run: Runner | None = None,
+    pretrained: Path | None = None,
 ) -> None:
     """Train and measure what is missing in OUT, and write the page of it all.
 
@@ -90,6 +96,7 @@ def reproduce(
         video: a file without true tracks, such as vtest.avi, as one more case.
         cases: what there is to do.
         run: does a command; none: as a user would.
+        pretrained: where seed 0's runs of PRETRAINED are kept, and their cards.
 
     Raises:
         UserError: no such case, or a folder cannot be written.
@@ -109,6 +116,13 @@ def reproduce(
     for seed in range(seeds):  # all cases once, before any a second time
         for case in chosen:
             complete(case, seed, out / case.name / str(seed), run or command, made_by)
+            if pretrained and case.name in PRETRAINED and seed == 0:
+                made = [
+                    f"particlecast {' '.join(one)}"
+                    for one in training(case, 0, f"runs/{case.name}")
+                ]
+                text = card(case.name, gather(out / case.name)["0"], made)
+                keep(out / case.name / "0", pretrained / case.name, text)
             names = [one.name for one in cases]
             names += sorted(path.name for path in out.glob("video-*"))
             write_whole(page_file, page({name: gather(out / name) for name in names}).encode())
@@ -119,18 +133,25 @@ def complete(case: Case, seed: int, folder: Path, run: Runner, made_by: str = ""
     """Do what is missing of one run; a file tells that a stage is trained, and what made it."""
     make_folder(folder)
     where = ("--data", case.source, "--run", str(folder))
-    for number, steps in enumerate(case.steps, 1):
-        if not steps:
-            return
+    for number, words in enumerate(training(case, seed, str(folder)), 1):
+        steps = case.steps[number - 1]
         if not (done := folder / f"stage{number}.json").exists():
-            learn = ("--seed", str(seed), "--resume", "--max-steps", str(steps))
-            words = ("train-dlp", *case.options) if number == 1 else ("train-dynamics",)
-            run((words[0], *where, *learn, *words[1:]))
+            run((*words, "--resume"))
             write_whole(done, json.dumps({"steps": steps, "commit": made_by}).encode())
         for name, words in measurements(case, number).items():
             if not (folder / MEASURED[name]).exists():
                 out = ("--out", str((folder / MEASURED[name]).parent))
                 run((words[0], *where, *words[1:], *out))
+
+
+def training(case: Case, seed: int, folder: str) -> list[tuple[str, ...]]:
+    """The commands that train a run, stage by stage."""
+    where = ("--data", case.source, "--run", folder, "--seed", str(seed))
+    first, second = case.steps
+    commands = [("train-dlp", *where, "--max-steps", str(first), *case.options)]
+    if second:
+        commands.append(("train-dynamics", *where, "--max-steps", str(second)))
+    return commands
 
 
 def measurements(case: Case, stage: int) -> dict[str, tuple[str, ...]]:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from data.errors import UserError
+from pipelines import reproduce as reproduce_module
 from pipelines.commands import COMMANDS
 from pipelines.parsing import parse
 from pipelines.reproduce import CASES, Case, gather, reproduce
+from pipelines.reproduce_card import card
 from tests.pipelines.commands import DLP, DYNAMICS, FRAMES, SIDE, particlecast, refused
 
 MADE = (
@@ -155,3 +157,36 @@ def test_a_real_one(tmp_path: Path) -> None:
     text = (tmp_path / "page.md").read_text()
     assert "### tiny: 2 + 2 steps" in text
     assert "| tiny | the dynamics model |" in text
+
+
+def test_a_card_tells_data_commands_figures_and_limits() -> None:
+    meta = {"data": "synthetic:billiards", "frame size": "64x64", "windows": 3, "context": 10}
+    keys = ("coverage", "precision", "live_per_object", "position_error", "psnr")
+    curve = {"per_step": {"mean": [0.5 * step for step in range(1, 21)]}}
+    methods = {"methods": {"model": curve, "copy-last": curve}}
+    one = {
+        "stage1": {"figures": {key: {"value": 0.875} for key in keys}},
+        "forecast": {"meta": meta, "per_step": {"position_error": methods, "psnr": methods}},
+    }
+    text = card("billiards", one, ["particlecast train-dlp --seed 0"])
+    assert "| true objects with a particle | 0.875 |" in text
+    assert "| error of the same particle, px: model | 0.50 | 2.50 | 5.00 | 10.00 |" in text
+    assert "\n    particlecast train-dlp --seed 0\n" in text
+    assert "its 3 test videos" in text
+    assert "Limits: Elastic balls" in text
+
+
+def test_the_first_run_of_a_moving_world_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[Path, Path, str]] = []
+    monkeypatch.setattr(reproduce_module, "keep", lambda *said: kept.append(said))
+    monkeypatch.setattr(reproduce_module, "card", lambda name, one, made: " & ".join(made))
+    cases = (Case("traffic", "synthetic:traffic", (3, 5)), *MADE)
+    out, home = tmp_path / "out", tmp_path / "home"
+    reproduce(out, tmp_path / "p.md", 2, cases=cases, run=Recorder(), pretrained=home)
+    first, second = (
+        f"particlecast {name} --data synthetic:traffic --run runs/traffic --seed 0 --max-steps {n}"
+        for name, n in (("train-dlp", 3), ("train-dynamics", 5))
+    )
+    assert kept == [(out / "traffic" / "0", home / "traffic", f"{first} & {second}")]
