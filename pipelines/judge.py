@@ -22,6 +22,7 @@ from pipelines.metrics import (
     jitter,
     live_per_object,
     moving_mask,
+    pooled_psnr,
     position_error,
     precision,
     psnr,
@@ -30,7 +31,7 @@ from pipelines.metrics import (
     track_error,
 )
 from pipelines.report import mean
-from pipelines.segments import foreground_ari, foreground_miou
+from pipelines.segments import foreground_ari, foreground_miou, whole_clip
 from pipelines.spread import calibration, followed_rows, live_count_error, spread_figures
 from pipelines.tracking import follow, summarise
 from pipelines.troubles import troubles
@@ -97,11 +98,21 @@ def judge(
     for trunk, model in (perceptual or {}).items():
         for name, frames in pixels.items():
             curves[name][f"lpips_{trunk}"] = lpips(model, frames, true)
+    clips: dict[str, float] = {}
     if segments is not None and video.truth is not None and video.truth.mask is not None:
         labels = video.truth.mask[context:]
         curves["model"]["fg_ari"] = foreground_ari(segments, labels)
         curves["model"]["fg_miou"] = foreground_miou(segments, labels)
-    particles = {"jitter of the context's tracks, px": jitter(seen.position, seen.transparency)}
+        whole = whole_clip(segments, future.identity), labels.reshape(1, -1, labels.shape[-1])
+        clips = {
+            "FG-ARI over whole clips": float(foreground_ari(*whole)[0]),
+            "FG-mIoU over whole clips": float(foreground_miou(*whole)[0]),
+        }
+    particles = {
+        "PSNR from the mean error over all frames, dB": pooled_psnr(future.frames, true),
+        **clips,
+        "jitter of the context's tracks, px": jitter(seen.position, seen.transparency),
+    }
     judged = Judged(curves, float(psnr(seen.frames, known).mean()), particles)
     if video.truth is None:
         return judged

@@ -52,6 +52,12 @@ def psnr(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return _psnr(((_unit(prediction) - _unit(truth)) ** 2).mean((1, 2, 3)))
 
 
+def pooled_psnr(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """PSNR of all frames together, from their mean error: never above the mean of `psnr`."""
+    _check(prediction, truth)
+    return float(_psnr(((_unit(prediction) - _unit(truth)) ** 2).mean()))
+
+
 def ssim(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """SSIM of each frame: Gaussian window of sigma 1.5, per RGB channel, data range 1.
 

@@ -114,6 +114,21 @@ def _miou(segments: np.ndarray, mask: np.ndarray) -> float:
     return float(iou[rows, columns].sum() / len(objects))
 
 
+def whole_clip(segments: np.ndarray, identity: np.ndarray) -> np.ndarray:
+    """A clip's segments as those of one tall frame, by particle: identity over time counts.
+
+    Args:
+        segments: [t, h, w] rows of particles, -1 the background.
+        identity: [t, k] which particle is in each row.
+
+    Returns:
+        [1, t * h, w].
+    """
+    frames = np.arange(len(segments))[:, None, None]
+    named = np.where(segments >= 0, identity[frames, segments], -1)
+    return named.reshape(1, -1, segments.shape[-1])
+
+
 def _table(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """How many pixels have each pair of labels."""
     _, first = np.unique(one, return_inverse=True)

@@ -38,6 +38,16 @@ def test_psnr_and_ssim_agree_with_torchmetrics_frame_by_frame():
         assert metrics.ssim(prediction, truth)[t] == pytest.approx(float(likeness), abs=1e-4)
 
 
+def test_psnr_of_all_frames_together_is_that_of_the_mean_error():
+    truth = np.zeros((2, 12, 12, 3))
+    prediction = truth.copy()
+    prediction[0], prediction[1] = 0.1, 0.3
+    assert metrics.pooled_psnr(prediction, truth) == pytest.approx(-10 * np.log10(0.05))
+    assert metrics.pooled_psnr(truth, truth) == metrics.PSNR_CAP
+    together, one_by_one = metrics.pooled_psnr(*noisy()), metrics.psnr(*noisy()).mean()
+    assert together <= one_by_one
+
+
 def test_psnr_worked_out_by_hand_is_the_same_for_bytes_and_floats():
     truth = np.zeros((1, 12, 12, 3), np.uint8)
     prediction = truth.copy()

@@ -164,7 +164,7 @@ def test_a_card_tells_data_commands_figures_and_limits() -> None:
     keys = ("coverage", "precision", "live_per_object", "position_error", "psnr")
     curve = {"per_step": {"mean": [0.5 * step for step in range(1, 21)]}}
     methods = {"methods": {"model": curve, "copy-last": curve}}
-    one = {
+    one: dict[str, dict[str, Any]] = {
         "stage1": {"figures": {key: {"value": 0.875} for key in keys}},
         "forecast": {"meta": meta, "per_step": {"position_error": methods, "psnr": methods}},
     }

@@ -8,7 +8,7 @@ import torch
 from dlp.config import DLPConfig
 from dlp.model import DLP
 from dlp.particles import Particles
-from pipelines.segments import foreground_ari, foreground_miou, segment
+from pipelines.segments import foreground_ari, foreground_miou, segment, whole_clip
 from tests.pipelines.commands import SIDE, Trained, particlecast
 
 
@@ -37,6 +37,21 @@ def test_known_answers_worked_out_by_hand() -> None:
     expected = (3 - 3 * 7 / 15) / ((3 + 7) / 2 - 3 * 7 / 15)
     assert foreground_ari(found, TRUE)[0] == pytest.approx(expected)
     assert foreground_miou(found, TRUE)[0] == pytest.approx((2 / 4 + 2 / 4) / 2)
+
+
+def test_over_a_whole_clip_a_particle_must_stay_on_its_object() -> None:
+    true = np.concatenate([TRUE, TRUE])
+    rows = np.where(true > 0, true - 1, -1)
+    same, traded = np.array([[7, 9], [7, 9]]), np.array([[7, 9], [9, 7]])
+    masks = true.reshape(1, -1, true.shape[-1])
+    assert foreground_ari(whole_clip(rows, same), masks)[0] == 1
+    assert foreground_miou(whole_clip(rows, same), masks)[0] == 1
+    # Each frame by itself is perfect; 4 and 2 pixels of 8 and 4 are then with the other one's.
+    assert foreground_miou(whole_clip(rows, traded), masks)[0] == pytest.approx(
+        (4 / 10 + 2 / 8) / 2
+    )
+    assert foreground_ari(whole_clip(rows, traded), masks)[0] < 0.1
+    assert (foreground_ari(rows, true) == 1).all()
 
 
 def test_one_segment_for_all_says_nothing() -> None:
