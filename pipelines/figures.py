@@ -37,8 +37,8 @@ FIGURES = (
         "dB, more is better",
         2,
         "from the mean squared error over all pixels and channels in [0, 1], per frame, capped "
-        f"at {PSNR_CAP:.0f} dB; then the mean over frames and videos. The other convention, from the "
-        "mean error over a video's frames, stands further down.",
+        f"at {PSNR_CAP:.0f} dB; then the mean over frames and videos. The other convention, from "
+        "the mean error over a video's frames, stands further down.",
     ),
     Figure(
         "ssim",
@@ -65,8 +65,8 @@ FIGURES = (
         "more is better, 1 is equal",
         3,
         "adjusted Rand index over true objects' pixels alone, per frame: identity over time does "
-        "not count; it does in the figure of whole clips, further down; a pixel belongs to the particle "
-        f"that is drawn most there, if all cover it by more than {SOLID}.",
+        "not count; it does in the figure of whole clips, further down; a pixel belongs to the "
+        f"particle that is drawn most there, if all cover it by more than {SOLID}.",
     ),
     Figure(
         "fg_miou",
