@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,7 +22,21 @@ ARRAY_SUFFIXES = (".npy", ".npz", *HDF5_SUFFIXES)
 KEYS = ("frames", "imgs")
 # Room for one chunk of a compressed data set, which would else be unpacked for every frame.
 CHUNK_CACHE = 64 << 20
-DAMAGE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
+# numpy takes a header apart as Python's own words, and h5py a file as its own links.
+DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    RuntimeError,
+    NotImplementedError,
+    SyntaxError,
+    RecursionError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,14 @@ EBML = b"\x1a\x45\xdf\xa3"
 SEGMENT = b"\x18\x53\x80\x67"
 
 
+BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+
+
+def known_container(head: bytes) -> bool:
+    """Whether a file that begins so is an mp4, mov, avi, mkv, webm or gif, whatever its name."""
+    return head[4:8] in BOXES or head[:4] in (b"RIFF", EBML, b"GIF8")
+
+
 def cut_short(path: Path) -> bool:
     """True if the file ends before its container says (mp4, mov, avi, mkv, webm, gif).
 
@@ -21,7 +29,7 @@ def cut_short(path: Path) -> bool:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(4096)
-        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        if head[4:8] in BOXES:
             return _boxes_end(path) > size
         if head[:4] == b"RIFF":
             # 0 is what a recorder that crashed leaves behind; such a file still plays.

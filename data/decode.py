@@ -92,7 +92,7 @@ def read_video(path: Path, config: FrameConfig) -> Reading:
         raise BadFile(f"no picture in the file: {path}: it holds no video stream: remove it")
     try:
         tracks = tracks_beside(path)
-        truth = read_tracks(tracks) if tracks.exists() else None
+        truth = read_tracks(tracks) if tracks else None
     except UserError as error:
         container.close()
         raise BadFile(str(error)) from error

@@ -11,7 +11,7 @@ import numpy as np
 from data.errors import UserError
 from data.videos import Truth
 
-AUTOMATIC_SIDE = 128
+AUTOMATIC_SIDE, LARGEST_SIDE = 128, 4096
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,10 @@ class FrameConfig:
     """Stop at the first bad file, instead of leaving it out."""
 
     def __post_init__(self) -> None:
-        if self.size != 0 and self.size < 8:
-            raise ValueError(f"size must be 0 or at least 8, found {self.size}: try 64")
+        if self.size != 0 and not 8 <= self.size <= LARGEST_SIDE:
+            raise ValueError(
+                f"size must be 0 or from 8 to {LARGEST_SIDE}, found {self.size}: try 64"
+            )
         if self.crop is not None:
             left, top, right, bottom = self.crop
             if not (0 <= left < right and 0 <= top < bottom):

@@ -26,6 +26,7 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 HASHED_FILES = 64
 MEBIBYTE = 1 << 20
 DEEPEST = 4
+LONGEST_NAME = 160  # bytes; file systems allow 255
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class _Found:
     def files(self) -> list[Path]:
         """All the files it is made of."""
         tracks = tracks_beside(self.path)
-        return list(self.frames) or [self.path, *([tracks] if tracks.exists() else [])]
+        return list(self.frames) or [self.path, *([tracks] if tracks else [])]
 
 
 def file_layout(source: str) -> Layout:
@@ -178,8 +179,9 @@ def _clips(root: Path, found: list[_Found]) -> Layout:
 
 
 def safe_name(text: str) -> str:
-    """`text` as a file name without surprises."""
-    return re.sub(r"[^\w.-]+", "_", text).lstrip(".-") or "video"
+    """`text` as a file name without surprises, short enough to have something added to it."""
+    name = re.sub(r"[^\w.-]+", "_", text).lstrip(".-") or "video"
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 def unique_names(root: Path, paths: Sequence[Path]) -> list[str]:

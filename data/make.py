@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data import worlds
 from data.errors import UserError, writing
-from data.tracks import tracks_beside, write_tracks
+from data.tracks import tracks_path, write_tracks
 from data.videos import Truth
 from data.write import write_mp4
 
@@ -51,7 +51,7 @@ def make_data(
         video = worlds.simulate(world, frames, size, worlds.seed_of(seed, index), physics)
         path = out / f"{world}_{index:05d}.mp4"
         if video.truth is not None:
-            _write_tracks(tracks_beside(path), video.truth)
+            _write_tracks(tracks_path(path), video.truth)
         write_mp4(path, video.frames, video.fps, CRF)
         written.append(path)
         if progress is not None:

@@ -12,16 +12,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from data.videos import Truth, Video
 
 VERSION = 1
+KINDS: dict[str, type] = {
+    "frames": np.uint8,
+    "mask": np.uint8,
+    "position": np.float32,
+    "visible": np.bool_,
+    "radius": np.float32,
+}
 INDEX = "index.json"
+LARGEST_INDEX = 1 << 28  # bytes; 20,000 videos take 3 MB
 
 
 class ArrayWriter:
@@ -98,11 +109,14 @@ class StorageWriter:
         self.size = height, width
         self.entries: list[Entry] = []
         self.folder = folder
-        self.frames = ArrayWriter(folder / "frames.npy", np.uint8, (height, width, 3))
-        self.mask = ArrayWriter(folder / "mask.npy", np.uint8, (height, width))
-        self.position = ArrayWriter(folder / "position.npy", np.float32, (2,))
-        self.visible = ArrayWriter(folder / "visible.npy", np.bool_, ())
-        self.radius = ArrayWriter(folder / "radius.npy", np.float32, ())
+
+        def writer(name: str, row: tuple[int, ...]) -> ArrayWriter:
+            return ArrayWriter(folder / f"{name}.npy", KINDS[name], row)
+
+        self.frames = writer("frames", (height, width, 3))
+        self.mask = writer("mask", (height, width))
+        self.position = writer("position", (2,))
+        self.visible, self.radius = writer("visible", ()), writer("radius", ())
         self.all = (self.frames, self.mask, self.position, self.visible, self.radius)
         self.done = 0
 
@@ -159,11 +173,15 @@ class Stored:
 def read_storage(folder: Path, key: str) -> Stored | None:
     """Open a cache folder; None if it is missing, broken, or holds something else."""
     try:
+        if (folder / INDEX).stat().st_size > LARGEST_INDEX:
+            return None
         index = json.loads((folder / INDEX).read_text())
         if index["version"] != VERSION or index["key"] != key:
             return None
         height, width = index["size"]
         entries = [Entry(**entry) for entry in index["videos"]]
+        if not all(map(_is_sound, entries)) or not _are_texts(index["left_out"]):
+            return None
         tracked = sum(e.length * e.objects for e in entries if e.objects is not None)
         shapes: dict[str, tuple[int, ...]] = {
             "frames": (sum(e.length for e in entries), height, width, 3),
@@ -172,22 +190,55 @@ def read_storage(folder: Path, key: str) -> Stored | None:
             "visible": (tracked,),
             "radius": (tracked,),
         }
-        arrays = {name: _open(folder / f"{name}.npy", shape) for name, shape in shapes.items()}
+        arrays = {
+            name: _open(folder / f"{name}.npy", shape, KINDS[name])
+            for name, shape in shapes.items()
+        }
         videos = _cut(entries, arrays)
         return Stored(videos, tuple(e.split for e in entries), tuple(index["left_out"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _is_sound(entry: Entry) -> bool:
+    """Whether an entry, perhaps of a stranger's index, can be one that was written here.
+
+    Its name becomes part of the names of files, and so must be none that leads out of a folder.
+    """
+    objects = entry.objects
+    return (
+        isinstance(entry.name, str)
+        and bool(entry.name)
+        and not entry.name.startswith(".")
+        and not re.search(r"[^\w.-]", entry.name)
+        and entry.split in ("", "train", "val", "test", "fit")
+        and type(entry.fps) in (int, float)
+        and 0 < entry.fps < math.inf
+        and type(entry.length) is int
+        and entry.length >= 1
+        and (objects is None or (type(objects) is int and objects >= 0))
+        and type(entry.mask) is bool
+    )
+
+
+def _are_texts(values: object) -> bool:
+    """Whether it is a list of texts."""
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _open(path: Path, shape: tuple[int, ...], kind: type) -> np.ndarray:
     """Memory-map an array, or load an empty one, which cannot be mapped.
 
     Raises:
-        ValueError: the file's length or its header is not that of `shape`.
+        ValueError: it cannot be read, or is not of this shape and type.
     """
-    array = np.load(path, mmap_mode="r" if 0 not in shape else None, allow_pickle=False)
-    if array.shape != shape:
-        raise ValueError(f"{path} holds {array.shape}, expected {shape}")
+    mode: Literal["r"] | None = "r" if 0 not in shape else None
+    try:
+        array = np.load(path, mmap_mode=mode, allow_pickle=False)
+    except Exception as error:  # numpy raises nearly any type for a header that is not its own
+        raise ValueError(f"{path} cannot be read") from error
+    if array.shape != shape or array.dtype != kind or not array.flags.c_contiguous:
+        raise ValueError(f"{path} holds {array.dtype} {array.shape}, expected {shape}")
     return np.asarray(array)
 
 

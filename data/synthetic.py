@@ -17,12 +17,19 @@ import data.disturb
 import data.worlds
 from data.decode import Clip, Reading
 from data.errors import UserError
-from data.frames import FrameConfig
+from data.frames import LARGEST_SIDE, FrameConfig
 from data.layouts import Layout
 from data.videos import Video
 
 PREFIX = "synthetic:"
-OPTIONS = ("videos", "frames", "size", "seed", "objects")
+LARGEST = {
+    "videos": 1_000_000,
+    "frames": 100_000,
+    "size": LARGEST_SIDE,
+    "seed": 2**63 - 1,
+    "objects": 1_000,
+}
+DIGITS = 19  # no larger number is looked at
 
 
 def synthetic_layout(source: str, config: FrameConfig) -> Layout:
@@ -73,11 +80,15 @@ def parse(source: str, size: int = 0) -> tuple[str, dict[str, int], str, tuple[s
             for name in disturbances:
                 data.disturb.check(name)
             continue
-        if key not in OPTIONS or not value.isdecimal():
+        if key not in LARGEST or not value.isdecimal():
             raise UserError(
-                f"bad option {item!r}: {source}: write {', '.join(OPTIONS)} as name=whole number, "
+                f"bad option {item!r}: {source}: write {', '.join(LARGEST)} as name=whole number, "
                 f"such as {PREFIX}{world},videos=20,seed=1; physics is one of "
                 f"{', '.join(data.worlds.PHYSICS)}; disturb of {', '.join(data.disturb.NAMES)}"
+            )
+        if len(value) > DIGITS or int(value) > LARGEST[key]:
+            raise UserError(
+                f"option too large: {source}: {key} may be at most {LARGEST[key]}: ask for less"
             )
         options[key] = int(value)
     return world, options, physics, disturbances

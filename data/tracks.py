@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -11,9 +12,15 @@ from data.errors import UserError
 from data.videos import Truth
 
 
-def tracks_beside(video: Path) -> Path:
-    """Where the tracks of a video file lie, if it has any."""
+def tracks_path(video: Path) -> Path:
+    """Where the tracks of a video file lie."""
     return video.with_name(video.stem + ".tracks.npz")
+
+
+def tracks_beside(video: Path) -> Path | None:
+    """The tracks of a video file; None if it has none."""
+    path = tracks_path(video)
+    return path if os.path.exists(path) else None  # also where its name would be too long
 
 
 def write_tracks(path: Path, truth: Truth) -> None:

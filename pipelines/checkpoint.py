@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -33,8 +34,14 @@ def checkpoint_root(run: Path, stage: str) -> Path:
 
 
 def list_checkpoints(root: Path) -> list[Path]:
-    """The whole checkpoints in a folder, oldest first."""
-    return sorted(path for path in root.glob("step_*[0-9]") if path.is_dir())
+    """The whole checkpoints in a folder, oldest first; a link that leads elsewhere is none."""
+    found = [path for path in root.glob("step_*") if re.fullmatch(r"step_[0-9]{8,}", path.name)]
+    return sorted((path for path in found if path.is_dir() and not path.is_symlink()), key=step_of)
+
+
+def step_of(folder: Path) -> int:
+    """The optimiser steps that a checkpoint's folder is named after."""
+    return int(folder.name.removeprefix("step_"))
 
 
 def find_checkpoint(run: Path, stage: str, which: Literal["last", "best"] = "best") -> Path:
@@ -69,13 +76,13 @@ def refuse_again(run: Path, stage: str, resume: bool) -> None:
         )
 
 
-def logged_again_from(run: Path, stage: str, resume: bool) -> int | None:
-    """The first step that a resumed stage logs anew; None for one that starts.
+def logged_again_from(run: Path, stage: str, resume: bool) -> int:
+    """The first step that a stage logs anew: after its last checkpoint, or 1 if it has none.
 
-    What a killed process logged after its last checkpoint would else stand twice on the board.
+    What a killed process logged from there on would else stand twice on the board.
     """
     found = list_checkpoints(checkpoint_root(run, stage)) if resume else []
-    return int(found[-1].name.removeprefix("step_")) + 1 if found else None
+    return step_of(found[-1]) + 1 if found else 1
 
 
 def save_checkpoint(
@@ -127,11 +134,7 @@ def save_checkpoint(
             _flush(aside)
             os.rename(aside, folder)
         _flush(root)
-        _link(root / "last", folder.name)
-        if best:
-            _link(root / "best", folder.name)
-        _flush(root)
-        _prune(root, keep)
+        settle(root, folder, folder if best else None, keep)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         whole = list_checkpoints(root)
@@ -141,6 +144,24 @@ def save_checkpoint(
             "free some space there, then run the same command with --resume"
         ) from error
     return folder
+
+
+def settle(root: Path, last: Path, best: Path | None, keep: int) -> None:
+    """Point the links at the last and the best checkpoint, and drop the old ones.
+
+    A process that is killed may leave a checkpoint behind for which this is still to be done.
+
+    Args:
+        best: None: as it is.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    _link(root / "last", last.name)
+    if best is not None:
+        _link(root / "best", best.name)
+    _flush(root)
+    _prune(root, keep)
 
 
 def load_config(folder: Path) -> dict[str, Any]:
@@ -161,27 +182,51 @@ def load_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def load_model_weights(folder: Path, model: nn.Module) -> None:
-    """Fill the model with a checkpoint's weights.
+def check_shapes(folder: Path, expected: dict[str, list[int]]) -> None:
+    """Compare a checkpoint's weights with a model's, reading no more than their header.
+
+    Args:
+        expected: the shape of each of the model's tensors.
 
     Raises:
         UserError: the file is missing or cut short, or its names or shapes are not the model's.
     """
     path = folder / WEIGHTS
-    expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     try:
         with safe_open(path, framework="pt") as file:
             found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-        for name in sorted(expected.keys() | found.keys()):
-            if expected.get(name) != found.get(name):
-                raise _damaged(
-                    path,
-                    f"tensor {name} has shape {found.get(name, 'none: it is missing')}, "
-                    f"the model expects {expected.get(name, 'no such tensor')}",
-                )
-        model.load_state_dict(load_file(path))
     except (OSError, SafetensorError) as error:
         raise _damaged(path, error) from error
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise _damaged(
+                path,
+                f"tensor {name} has shape {found.get(name, 'none: it is missing')}, "
+                f"the model expects {expected.get(name, 'no such tensor')}",
+            )
+
+
+def load_model_weights(folder: Path, model: nn.Module) -> None:
+    """Fill the model with a checkpoint's weights.
+
+    Raises:
+        UserError: the file is missing or cut short, or its names, shapes, types or numbers cannot
+            be the model's.
+    """
+    path, known = folder / WEIGHTS, model.state_dict()
+    check_shapes(folder, {name: list(tensor.shape) for name, tensor in known.items()})
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, error) from error
+    for name, tensor in weights.items():
+        if tensor.dtype != known[name].dtype:
+            raise _damaged(
+                path, f"tensor {name} is of {tensor.dtype}, the model's of {known[name].dtype}"
+            )
+        if tensor.isnan().any():
+            raise _damaged(path, f"tensor {name} is not finite")
+    model.load_state_dict(weights)
 
 
 def load_training_state(folder: Path) -> dict[str, Any]:
@@ -237,8 +282,11 @@ def _link(link: Path, target: str) -> None:
 
 def _sweep(root: Path) -> None:
     """Remove what a killed process left half-written or half-removed."""
-    for stray in root.glob(".step_*.partial"):
-        shutil.rmtree(stray)
+    for stray in root.glob(".*.partial"):
+        if stray.is_dir() and not stray.is_symlink():
+            shutil.rmtree(stray)
+        else:
+            stray.unlink()
 
 
 def _prune(root: Path, keep: int) -> None:

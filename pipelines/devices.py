@@ -80,3 +80,12 @@ def mean_terms(fabric: Fabric, losses: list[dict[str, Tensor]]) -> dict[str, flo
 def agree(fabric: Fabric, value: Any) -> Any:
     """The first process's word, so that all stop at the same step."""
     return fabric.broadcast(value) if fabric.world_size > 1 else value
+
+
+def all_agree(fabric: Fabric | None, yes: bool) -> bool:
+    """Whether every process says yes; None: this one is alone."""
+    if fabric is None or fabric.world_size == 1:
+        return yes
+    votes = fabric.all_reduce(torch.tensor(float(yes), device=fabric.device), reduce_op="sum")
+    assert isinstance(votes, Tensor)  # a tensor in, a tensor out
+    return float(votes) == fabric.world_size

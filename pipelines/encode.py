@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -16,6 +17,7 @@ from data.videos import Video
 from dlp.build import ParticleModel
 from dlp.particles import Particles, concatenate
 from dynamics.tracks import Tracks, track
+from pipelines.devices import all_agree
 from pipelines.frames import to_tensor
 
 CHUNK = 64
@@ -39,6 +41,7 @@ def encode_tracks(
     cache: Path,
     key: str,
     progress: Callable[[str, float], None] | None = None,
+    fabric: Fabric | None = None,
 ) -> list[Tracks]:
     """Encode and link each video, or read what an earlier run with the same key left.
 
@@ -48,26 +51,61 @@ def encode_tracks(
         cache: a safetensors file to read or write.
         key: of the model's weights and of the frames; another key means another encoding.
         progress: called with a line of text and the share done.
+        fabric: the processes that share the videos out, each encoding its own; None: this one.
 
     Raises:
         UserError: the disk is full or cannot be written.
     """
-    if (known := _read(cache, key, len(videos))) is not None:
-        return known
-    tracks = []
-    for index, video in enumerate(videos):
-        tracks.append(track(encode_frames(model, video.frames), model.size))
-        if progress is not None:
+    rank, count = (fabric.global_rank, fabric.world_size) if fabric is not None else (0, 1)
+    lengths = {index: len(video) for index, video in enumerate(videos)}
+    known = _read(cache, key, lengths, model.config.features)
+    # One process may meet a cache that another does not see.
+    if all_agree(fabric, known is not None) and known is not None:
+        return list(known.values())
+    mine: dict[int, Tracks] = {}
+    for index in range(rank, len(videos), count):
+        mine[index] = track(encode_frames(model, videos[index].frames), model.size)
+        if progress is not None and rank == 0:
             progress("encoding frames into particles", (index + 1) / len(videos))
-    _write(cache, key, tracks)
-    return tracks
+    if fabric is not None and count > 1:
+        mine = _exchange(mine, cache, key, lengths, model.config.features, fabric)
+    if rank == 0:
+        _write(cache, key, mine)
+        for stray in cache.parent.glob(f".{cache.name}.*.partial"):
+            stray.unlink(missing_ok=True)
+    return [mine[index] for index in range(len(videos))]
 
 
-def _write(cache: Path, key: str, tracks: Sequence[Tracks]) -> None:
+def _exchange(
+    mine: dict[int, Tracks],
+    cache: Path,
+    key: str,
+    lengths: dict[int, int],
+    features: int,
+    fabric: Fabric,
+) -> dict[int, Tracks]:
+    """All processes' tracks, by way of a file of each in the run's folder."""
+    parts = [cache.with_name(f".{cache.name}.{i}.partial") for i in range(fabric.world_size)]
+    _write(parts[fabric.global_rank], key, mine)
+    fabric.barrier()
+    every: dict[int, Tracks] = {}
+    for rank, part in enumerate(parts):
+        its = {i: lengths[i] for i in range(rank, len(lengths), fabric.world_size)}
+        if (found := _read(part, key, its, features)) is None:
+            raise UserError(
+                f"cannot read what process {rank} has encoded: {part}: all processes must see "
+                "the same source and run folder: put both on a disk that all machines share"
+            )
+        every |= found
+    fabric.barrier()
+    return every
+
+
+def _write(cache: Path, key: str, tracks: dict[int, Tracks]) -> None:
     """Save tracks aside, then rename: a cache is whole or absent."""
     aside = cache.with_name(f".{cache.name}.{os.getpid()}.partial")
     tensors = {}
-    for index, one in enumerate(tracks):
+    for index, one in tracks.items():
         for name in FIELDS:
             tensors[f"{index}.{name}"] = getattr(one, name).contiguous()
     try:
@@ -83,14 +121,44 @@ def _write(cache: Path, key: str, tracks: Sequence[Tracks]) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _read(cache: Path, key: str, videos: int) -> list[Tracks] | None:
-    """The tracks of a cache with this key; None if there is no such cache or it is damaged."""
+def _read(
+    cache: Path, key: str, lengths: dict[int, int], features: int
+) -> dict[int, Tracks] | None:
+    """The tracks of a cache with this key; None if there is none or it is unfit.
+
+    Args:
+        lengths: frames of each video.
+        features: D of the particles' appearance.
+    """
+    found = {}
     try:
         with safe_open(cache, framework="pt") as file:
-            if file.metadata() != {"key": key, "videos": str(videos)}:
+            if file.metadata() != {"key": key, "videos": str(len(lengths))}:
                 return None
-            return [
-                Tracks(*(file.get_tensor(f"{i}.{name}") for name in FIELDS)) for i in range(videos)
-            ]
+            for index, length in lengths.items():
+                one = Tracks(*(file.get_tensor(f"{index}.{name}") for name in FIELDS))
+                if not _fits(one, length, features):
+                    return None
+                found[index] = one
     except (OSError, SafetensorError):
         return None
+    return found
+
+
+def _fits(tracks: Tracks, length: int, features: int) -> bool:
+    """Whether tracks, perhaps of a stranger's file, can be those of a video."""
+    rows = (length, *tracks.seen.shape[1:2])
+    expected = {
+        "position": (*rows, 2),
+        "code": (*rows, features + 3),
+        "seen": rows,
+        "left": rows,
+        "deviation": (*rows, 2),
+    }
+    return all(
+        tuple(tensor.shape) == shape and tensor.dtype == kind and bool(tensor.isfinite().all())
+        for name, shape in expected.items()
+        for tensor, kind in [
+            (getattr(tracks, name), torch.bool if name in ("seen", "left") else torch.float32)
+        ]
+    )

@@ -18,26 +18,17 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from data.errors import UserError
-from pipelines.checkpoint import (
-    checkpoint_root,
-    find_checkpoint,
-    list_checkpoints,
-    load_config,
-    load_model_weights,
-    load_training_state,
-    refuse_again,
-    save_checkpoint,
-)
+from pipelines.checkpoint import checkpoint_root, list_checkpoints, save_checkpoint
 from pipelines.config import EngineConfig, plain
 from pipelines.devices import LossModule, Sealed, agree, mean_terms, start_fabric, to_device
 from pipelines.lock import hold_run
 from pipelines.progress import Bar, Rate
+from pipelines.restore import check_moments, restore
 from pipelines.schedule import Budget, rate_share, step_seeds
 from pipelines.signals import Interrupted, Signals
 from pipelines.stage import Board, Stage
@@ -92,9 +83,10 @@ def train(
     with lock, Signals() as signals:
         root = checkpoint_root(run, stage.name)
         described = plain(stage.config())
-        state = _restore(stage, run, described, resume)
+        state = restore(stage, run, described, resume, fabric.is_global_zero, config.keep)
         seed = state.get("seed", seed)
         step, best, elapsed = state.get("step", 0), state.get("best"), state.get("elapsed", 0.0)
+        best_step = state.get("best_step")
         budget = Budget(max_steps, max_minutes, elapsed)
 
         groups = getattr(stage, "parameter_groups", stage.model.parameters)()
@@ -109,6 +101,8 @@ def train(
         module, optimizer = fabric.setup(LossModule(stage), optimizer)
         if state:
             # Moments come from the checkpoint, settings from the config.
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            check_moments(state["optimizer"], parameters, stage.name)
             settings = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
             fabric.strategy.precision.load_state_dict(state["precision"])
@@ -180,7 +174,7 @@ def train(
                     score = scores[stage.best_key]
                     sign = 1 if stage.best_mode == "max" else -1
                     better = math.isfinite(score) and (best is None or sign * (score - best) > 0)
-                    best = score if better else best
+                    best, best_step = (score, step) if better else (best, best_step)
                     if board is not None:
                         board.scalars(_named(f"{stage.name}/validation", scores), step)
 
@@ -188,11 +182,14 @@ def train(
                 late = time.monotonic() - saved >= 60 * config.save_every_minutes
                 if (due or late or last or signum) and fabric.is_global_zero:
                     bar.describe("saving")
+                    if board is not None:
+                        board.flush()  # a resumed run logs nothing again that is before it
                     state = {
                         "step": step,
                         "seed": seed,
                         "elapsed": budget.elapsed(),
                         "best": best,
+                        "best_step": best_step,
                         "optimizer": optimizer.state_dict()["state"],
                         "precision": fabric.strategy.precision.state_dict(),
                     }
@@ -209,35 +206,6 @@ def train(
                         signum,
                     )
         return Finished(step, *agree(fabric, (folder, best)))
-
-
-def _restore(stage: Stage, run: Path, described: dict[str, Any], resume: bool) -> dict[str, Any]:
-    """Fill the stage's model from its last checkpoint; its training state, or {} at a start."""
-    if not list_checkpoints(checkpoint_root(run, stage.name)):
-        return {}
-    refuse_again(run, stage.name, resume)
-    folder = find_checkpoint(run, stage.name, "last")
-    saved = load_config(folder)
-    for name in sorted((saved.keys() | described.keys()) - {"engine"}):
-        if saved.get(name) != described.get(name):
-            raise UserError(
-                f"cannot resume {folder}: {_difference(name, saved, described)}: "
-                "give the same settings, or choose another --run"
-            )
-    load_model_weights(folder, stage.model)
-    state = load_training_state(folder)
-    if missing := {"step", "seed", "elapsed", "best", "optimizer", "precision"} - state.keys():
-        raise UserError(f"cannot resume {folder}: its training state lacks {sorted(missing)[0]}")
-    return state
-
-
-def _difference(name: str, saved: Any, described: Any) -> str:
-    """The first field in which two settings differ."""
-    before, now = saved.get(name), described.get(name)
-    if isinstance(before, dict) and isinstance(now, dict):
-        inner = next(key for key in sorted(before | now) if before.get(key) != now.get(key))
-        return f"{name}.{_difference(inner, before, now)}"
-    return f"{name} was {before} and is {now} now"
 
 
 def _named(prefix: str, values: dict[str, float]) -> dict[str, float]:

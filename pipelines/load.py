@@ -17,9 +17,10 @@ from dlp.build import ParticleModel, build_model
 from dlp.config import DLPConfig
 from dynamics.config import DynamicsConfig
 from dynamics.model import GraphDynamics
-from pipelines.checkpoint import WEIGHTS, find_checkpoint, load_config, load_model_weights
+from pipelines.checkpoint import WEIGHTS, find_checkpoint, load_config
 from pipelines.config import build
 from pipelines.progress import reporting
+from pipelines.stranger import build_trained, check_numbers
 
 LARGEST_SIDE = 4096
 
@@ -41,31 +42,29 @@ class TrainedDLP:
     digest: str
 
 
-def load_dlp(run: Path, particles: int = 0) -> TrainedDLP:
+def load_dlp(run: Path, particles: int = 0, folder: Path | None = None) -> TrainedDLP:
     """The best stage 1 of a run.
 
     Args:
         particles: K from now on, if there may be more things than in training; 0: as trained. No
             weight depends on it.
+        folder: one of its checkpoints; None: the best.
 
     Raises:
         UserError: there is none, or its files are damaged or not what they should be.
     """
-    folder = find_checkpoint(run, "stage1")
+    folder = folder or find_checkpoint(run, "stage1")
     config = load_config(folder)
     size = _size(config.get("size"), folder)
     frames = build(FrameConfig, config.get("frames"), f"{folder}/config.json: frames")
+    check_numbers(config.get("dlp"), f"{folder}/config.json: dlp")
     settings = build(DLPConfig, config.get("dlp"), f"{folder}/config.json: dlp")
     if particles:
         if settings.model != "dlp":
-            raise UserError(f"{run}: the paper's own model has a fixed number of particles")
+            raise UserError(f"{run}: its model has a fixed number of particles")
         proposals = max(settings.n_prior, particles + settings.n_prior - settings.particles)
         settings = replace(settings, particles=particles, n_prior=proposals)
-    try:
-        model = build_model(settings, size)
-    except ValueError as error:
-        raise UserError(f"{folder}/config.json: {error}") from error
-    load_model_weights(folder, model)
+    model = build_trained(folder, lambda: build_model(settings, size))
     digest = digest_of(folder)
     model.eval().requires_grad_(False)
     return TrainedDLP(model, frames, str(config.get("fingerprint", "")), digest)
@@ -95,9 +94,10 @@ def load_dynamics(run: Path, dlp: TrainedDLP) -> GraphDynamics:
             f"{folder} was trained by an earlier version: run `particlecast train-dynamics` again, "
             "into a copy of the run without its folder stage2"
         )
+    check_numbers(saved, f"{folder}/config.json: dynamics")
     settings = build(DynamicsConfig, saved, f"{folder}/config.json: dynamics")
-    model = GraphDynamics(settings, dlp.model.config.features, dlp.model.size)
-    load_model_weights(folder, model)
+    features, size = dlp.model.config.features, dlp.model.size
+    model = build_trained(folder, lambda: GraphDynamics(settings, features, size))
     return model.eval().requires_grad_(False)
 
 
@@ -116,7 +116,9 @@ class Forecaster:
     dataset: Dataset
 
 
-def open_forecaster(data: str, run: Path, particles: int, samples: int, births: bool) -> Forecaster:
+def open_forecaster(
+    data: str, run: Path, particles: int = 0, samples: int = 0, births: bool = True
+) -> Forecaster:
     """A run and a source, as `rollout` and `evaluate` need them.
 
     Args:
@@ -144,7 +146,7 @@ def open_forecaster(data: str, run: Path, particles: int, samples: int, births: 
 def _size(value: Any, folder: Path) -> tuple[int, int]:
     """(height, width) from a stranger's file."""
     good = isinstance(value, list) and len(value) == 2
-    if not good or not all(isinstance(v, int) and 8 <= v <= LARGEST_SIDE for v in value):
+    if not good or not all(type(v) is int and 8 <= v <= LARGEST_SIDE for v in value):
         raise UserError(
             f"{folder}/config.json: size must be two whole numbers from 8 to {LARGEST_SIDE}, "
             f"found {str(value)[:40]}: train stage 1 again"

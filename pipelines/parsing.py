@@ -29,6 +29,7 @@ LEAST = {
     "seeds": 1,
     "samples": 0,
     "max_steps": 1,
+    "train_images": 0,
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 
@@ -18,6 +20,27 @@ class Interrupted(Exception):
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)
         self.signum = signum
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """While entered, SIGTERM raises Interrupted wherever the work is, as Ctrl-C raises
+    KeyboardInterrupt: what is half-written is taken away, and what was finished stays.
+
+    Outside the main thread, where Python cannot catch signals, it does nothing.
+    """
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise Interrupted("stopped; what was finished is kept", signum)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Signals:

@@ -16,6 +16,9 @@ class Board(Protocol):
     def scalars(self, values: dict[str, float], step: int) -> None:
         """Add a point to each named curve."""
 
+    def flush(self) -> None:
+        """Have on the disk what was added so far."""
+
 
 class Stage(Protocol):
     """What is trained: a model, its data, its loss, its validation.

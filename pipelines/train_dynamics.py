@@ -30,7 +30,7 @@ from dynamics.windows import Window, gather, window_starts, with_noise
 from pipelines.boards import Board
 from pipelines.checkpoint import logged_again_from, refuse_again
 from pipelines.config import EngineConfig, plain
-from pipelines.devices import to_device
+from pipelines.devices import start_fabric, to_device
 from pipelines.encode import encode_tracks
 from pipelines.engine import Finished, train
 from pipelines.film import compare
@@ -229,11 +229,12 @@ def train_dynamics(
         dlp = load_dlp(run)
         dataset = open_data(data, dlp.frames)
         check_size(dlp, dataset.whole, data)
+        fabric = start_fabric(stage2.accelerator, stage2.devices, stage2.nodes, stage2.precision)
         started = time.monotonic()
         with reporting() as progress:
             key = f"{dlp.digest}-{dataset.fingerprint}"
             tracks, validation = (
-                encode_tracks(dlp.model, videos, run / "particles" / name, key, progress)
+                encode_tracks(dlp.model, videos, run / "particles" / name, key, progress, fabric)
                 for name, videos in (
                     ("train.safetensors", dataset.train),
                     ("val.safetensors", dataset.val),

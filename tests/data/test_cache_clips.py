@@ -107,3 +107,18 @@ def test_memory_does_not_grow_with_the_source(tmp_path):
     tracemalloc.stop()
     assert stored.videos[0].frames.shape == (count, 64, 64, 3)
     assert peak < 2_000_000
+
+
+def test_memory_hardly_grows_with_the_number_of_videos(tmp_path):
+    frame = np.zeros((1, 64, 64, 3), np.uint8)
+
+    def peak(count):
+        clips = (clip_of(f"clip_{index}", frame) for index in range(count))
+        tracemalloc.start()
+        stored = cached(tmp_path, f"{count}", Layout(lambda: clips, count, "0"), ALL)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(stored.videos) == count
+        return most
+
+    assert peak(1000) - peak(200) < 800 * 4000  # bytes; their frames are 12,288 each

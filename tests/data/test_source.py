@@ -5,7 +5,7 @@ from PIL import Image
 
 from data.frames import FrameConfig
 from data.source import open_source
-from data.tracks import tracks_beside, write_tracks
+from data.tracks import tracks_path, write_tracks
 from data.videos import Truth
 from data.worlds import DEFAULTS, generate_dataset
 from tests.data.files import moving_square, write_video
@@ -194,7 +194,7 @@ def test_tracks_beside_a_video_follow_its_frames(tmp_path, cache, kind):
     truth = Truth(position, np.ones((30, 1), bool), np.full((30, 1), 9.0, np.float32), mask)
     for name in ("a", "b", "c"):
         path = write_video(tmp_path / "set" / f"{name}.mp4", film)
-        write_tracks(tracks_beside(path), truth)
+        write_tracks(tracks_path(path), truth)
     config = {
         "crop": FrameConfig(size=128, crop=(0, 8, 80, 48)),
         "skip": FrameConfig(size=48, start=3, skip=4, limit=5),

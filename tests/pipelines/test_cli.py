@@ -281,7 +281,7 @@ def test_configs_survive_json_and_strangers_are_refused() -> None:
     for values, said in [
         ({"sizes": 3}, "config.json: unknown setting sizes"),
         ({"size": "large"}, "config.json: .*size"),
-        ({"size": 3}, "config.json: size must be 0 or at least 8"),
+        ({"size": 3}, "config.json: size must be 0 or from 8 to 4096"),
         ([1], "config.json: expected names and values, found list"),
     ]:
         with pytest.raises(UserError, match=said):

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from data.videos import Video
 from dlp.particles import Particles
@@ -35,6 +37,7 @@ class Made:
     """One particle in the middle of each frame; counts frames."""
 
     size = (SIDE, SIDE)
+    config = SimpleNamespace(features=1)
     seen = 0
 
     def background_image(self) -> torch.Tensor:
@@ -69,3 +72,25 @@ def test_videos_are_encoded_once_and_then_read(tmp_path: Path):
     assert all(torch.equal(a.position, b.position) for a, b in zip(first, again, strict=True))
     encode_tracks(model, videos, tmp_path / "cache", "another key")  # type: ignore[arg-type]
     assert model.seen == 2 * (4 * CHUNK + 6)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda name, tensor: tensor[:-1],
+        lambda name, tensor: tensor[:, :0] if name.endswith("seen") else tensor,
+        lambda name, tensor: tensor.double() if name.endswith("code") else tensor,
+        lambda name, tensor: tensor * torch.nan if name.endswith("position") else tensor,
+        lambda name, tensor: tensor[None],
+        lambda name, tensor: torch.zeros(()),
+    ],
+)
+def test_a_strangers_particles_are_encoded_again(tmp_path: Path, damage: Any):
+    model, videos = Made(), [video("0", 7)]
+    encode_tracks(model, videos, tmp_path / "cache", "key")  # type: ignore[arg-type]
+    good = load_file(tmp_path / "cache")
+    bad = {name: damage(name, tensor).contiguous() for name, tensor in good.items()}
+    save_file(bad, tmp_path / "cache", {"key": "key", "videos": "1"})
+    encode_tracks(model, videos, tmp_path / "cache", "key")  # type: ignore[arg-type]
+    assert model.seen == 14
+    torch.testing.assert_close(load_file(tmp_path / "cache"), good, rtol=0, atol=0)

@@ -1,0 +1,83 @@
+"""What goes wrong while a whole command trains: one line, and the last good checkpoint intact."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlp.losses import Loss
+from pipelines.checkpoint import list_checkpoints
+from pipelines.cli import main
+from pipelines.train_dlp import DLPStage
+from pipelines.train_dynamics import DynamicsStage
+from tests.pipelines.commands import STAGE1, STAGE2, Trained, particlecast
+
+COMMANDS = {
+    "stage1": ["train-dlp", *STAGE1, "--max-steps", "12", "--resume"],
+    "stage2": ["train-dynamics", *STAGE2, "--max-steps", "12", "--resume"],
+}
+
+
+def end_of(run: Path, stage: str) -> bytes:
+    """The weights at the end."""
+    return (run / stage / "checkpoints/step_00000012/model.safetensors").read_bytes()
+
+
+def ended(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The last line of a command that trained until something went wrong."""
+    assert main(list(words)) == 2
+    *_, last = re.split(r"[\r\n]+", capsys.readouterr().err.strip())
+    assert last.startswith("particlecast: error: ")
+    return last
+
+
+@pytest.mark.parametrize("stage", COMMANDS)
+def test_a_disk_that_fills_up_while_a_run_is_saved(
+    own: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    root = own.run / stage / "checkpoints"
+
+    def full(descriptor: int) -> None:
+        if "step_" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.checkpoint.os.fsync", full)
+        said = ended(capsys, *COMMANDS[stage], *own.on())
+    assert f"cannot save the checkpoint of step 12 in {root}: No space left on device" in said
+    assert f"the last good checkpoint is {root}/step_00000006: free some space" in said
+    assert sorted(path.name for path in root.iterdir()) == ["best", "last", "step_00000006"]
+    particlecast(*COMMANDS[stage], *own.on())
+    assert [path.name for path in list_checkpoints(root)][-1] == "step_00000012"
+
+
+@pytest.mark.parametrize(("stage", "kind"), [("stage1", DLPStage), ("stage2", DynamicsStage)])
+def test_a_loss_that_is_not_finite_names_step_and_term(
+    own: Trained,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    kind: type,
+) -> None:
+    loss = kind.loss  # type: ignore[attr-defined]
+
+    def broken(self, batch, step, progress):
+        good = loss(self, batch, step, progress)
+        if step < 9:
+            return good
+        bad = {**good.terms, "odd": torch.tensor(torch.nan)}
+        return Loss(good.total * torch.nan, bad)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "loss", broken)
+        said = ended(capsys, *COMMANDS[stage], *own.on())
+    root = own.run / stage / "checkpoints"
+    assert f"{stage}: odd is not finite at step 9" in said
+    assert f"the last good checkpoint is {root}/step_00000006: lower the learning rate" in said
+    particlecast(*COMMANDS[stage], *own.on())
+    assert len(end_of(own.run, stage)) > 0
