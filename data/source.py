@@ -8,9 +8,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from data.cache import cached, default_root
+from data.celeba import celeba_layout, is_celeba
 from data.errors import UserError
 from data.frames import FrameConfig
-from data.layouts import file_layout
+from data.layouts import Layout, file_layout
+from data.orl import annotated_layout, is_annotated
 from data.split import split_names, split_time
 from data.storage import VERSION, Stored
 from data.synthetic import PREFIX, parse, synthetic_layout
@@ -30,7 +32,8 @@ def open_source(
 
     Args:
         source: a video file; a folder of videos, of folders of numbered frames, or of frames,
-            with train/val/test subfolders or without; CLEVRER's official folders; a .npy, .npz
+            with train/val/test subfolders or without; CLEVRER's official folders; CelebA's, with
+            MAFL's lists; a folder of faces with their landmarks (data.orl); a .npy, .npz
             or HDF5 array [N, T, H, W, 3] or [T, H, W, 3] of uint8; or
             `synthetic:WORLD[,videos=N,frames=T,size=S,seed=K,physics=P,disturb=D]`.
         cache: the folder of all caches; None: $PARTICLECAST_CACHE or ~/.cache/particlecast.
@@ -48,12 +51,19 @@ def open_source(
         config = replace(config, size=parse(source, config.size)[1]["size"])
         layout = synthetic_layout(source, config)
     else:
-        layout = file_layout(source)
+        layout = faces_layout(Path(source).expanduser()) or file_layout(source)
     key = fingerprint(layout.key, config)
     stored = cached(cache or default_root(), key, layout, config, progress)
     if config.strict and stored.left_out:
         raise UserError(stored.left_out[0])
     return _split(source, key, stored, config)
+
+
+def faces_layout(folder: Path) -> Layout | None:
+    """The layout of a folder of annotated faces; None for any other source."""
+    if is_celeba(folder):
+        return celeba_layout(folder)
+    return annotated_layout(folder) if is_annotated(folder) else None
 
 
 def fingerprint(content: str, config: FrameConfig) -> str:
@@ -68,12 +78,14 @@ def _split(source: str, key: str, stored: Stored, config: FrameConfig) -> Datase
     if len(whole) == 1:
         parts = split_time(len(whole[0]), config.val_share, config.test_share)
         first, middle, last = ((part(whole[0], frames),) for frames in parts)
-        return Dataset(source, key, first, middle, last, whole, True, False, stored.left_out)
-    names = [video.name for video in stored.videos]
-    chosen = split_names(names, stored.splits, config.val_share, config.test_share)
+        return Dataset(source, key, first, middle, last, whole, True, left_out=stored.left_out)
+    sets = {video.name: split for video, split in zip(stored.videos, stored.splits, strict=True)}
+    fit = tuple(videos[name] for name, split in sorted(sets.items()) if split == "fit")
+    given = {name: split for name, split in sets.items() if split != "fit"}
+    chosen = split_names(list(given), list(given.values()), config.val_share, config.test_share)
     train, val, test = (tuple(videos[name] for name in names) for names in chosen)
     named = "test" in stored.splits
-    return Dataset(source, key, train, val, test, whole, False, named, stored.left_out)
+    return Dataset(source, key, train, val, test, whole, False, named, fit, stored.left_out)
 
 
 def part(video: Video, frames: range) -> Video:

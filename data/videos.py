@@ -63,6 +63,7 @@ class Dataset:
             Video, and `whole` holds the unsplit video.
         whole: every video of the source in name order, unsplit by time.
         named: True if the source itself says which videos are for testing.
+        fit: what landmarks are to be regressed from, if the source names it (MAFL's training list).
         left_out: one line for each bad file that was passed over.
     """
 
@@ -74,6 +75,7 @@ class Dataset:
     whole: tuple[Video, ...]
     by_time: bool = False
     named: bool = False
+    fit: tuple[Video, ...] = ()
     left_out: tuple[str, ...] = field(default=())
 
     @property

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor, nn
 
+from dlp.baselines.keynet import KeyNet
+from dlp.baselines.zhang import Zhang
 from dlp.config import DLPConfig
 from dlp.decoder import Scene
 from dlp.losses import Loss
+from dlp.masked.landmarks import LandmarkModel
+from dlp.masked.model import MaskedDLP
 from dlp.model import DLP, Encoding
 from dlp.paper.model import PaperDLP
 from dlp.paper.vgg import load_vgg
@@ -54,7 +59,12 @@ class ParticleModel(Protocol):
         """Those that start at good values and are to learn ten times slower."""
 
 
-def build_model(config: DLPConfig, size: tuple[int, int], training: bool = False) -> DLP | PaperDLP:
+Model = DLP | PaperDLP | LandmarkModel
+PUBLISHED: dict[str, Callable[..., Model]]
+PUBLISHED = {"paper": PaperDLP, "masked": MaskedDLP, "keynet": KeyNet, "zhang": Zhang}
+
+
+def build_model(config: DLPConfig, size: tuple[int, int], training: bool = False) -> Model:
     """The model that `config.model` names.
 
     Args:
@@ -68,4 +78,5 @@ def build_model(config: DLPConfig, size: tuple[int, int], training: bool = False
     if config.model == "dlp":
         return DLP(config, size)
     vgg = training and config.paper.rec == "vgg"
-    return PaperDLP(config, size, load_vgg(config.paper.vgg_weights) if vgg else None)
+    perceptual = load_vgg(config.paper.vgg_weights) if vgg else None
+    return PUBLISHED[config.model](config, size, perceptual)

@@ -7,14 +7,19 @@ from typing import Literal
 
 from dlp.paper.config import PaperConfig
 
+OBJECTS = ("dlp", "paper")
+"""Models of scenes that are made of objects."""
+MODELS = (*OBJECTS, "masked", "keynet", "zhang")
+
 
 @dataclass(frozen=True)
 class DLPConfig:
     """Deep latent particles, the object model (DLP, section 4; table of settings: appendix)."""
 
-    model: Literal["dlp", "paper"] = "dlp"
+    model: Literal["dlp", "paper", "masked", "keynet", "zhang"] = "dlp"
     """dlp, or paper: the one published in 2022, with its own settings in `paper`; it has no use for
-    max_scale, nor for those from price to warmup."""
+    max_scale, nor for those from price to warmup. For scenes that are not made of objects, such as
+    faces: masked, the published one too; keynet and zhang, which it is measured against."""
     particles: int = 12
     """K, the foreground particles of a frame."""
     n_prior: int = 20
@@ -57,9 +62,19 @@ class DLPConfig:
     paper: PaperConfig = field(default_factory=PaperConfig)
     """The paper's model's own settings."""
 
+    @property
+    def objects(self) -> bool:
+        """Whether particles are objects, or else landmarks, each of which is always in use."""
+        return self.model in OBJECTS
+
     def __post_init__(self) -> None:
         rules = [
-            (self.model in ("dlp", "paper"), "model", "dlp or paper"),
+            (self.model in MODELS, "model", ", ".join(MODELS)),
+            (
+                self.paper.kl != "ordered" or self.n_prior >= self.particles,
+                "n_prior",
+                "at least dlp.particles with dlp.paper.kl ordered",
+            ),
             (self.particles >= 1, "particles", "at least 1"),
             (self.n_prior >= 1, "n_prior", "at least 1"),
             (self.patch in (4, 8, 16, 32), "patch", "4, 8, 16 or 32"),

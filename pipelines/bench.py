@@ -19,12 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from dlp.config import MODELS, OBJECTS
 from pipelines.folders import make_folder
 from pipelines.progress import reporting
 
 SIZES, PARTICLES, BATCHES = (64, 128), (10, 15, 30, 60), (8, 32)
 PIXELS = (32, 64, 96, 128, 192)
 """Sides of the frames over which the growth with the pixels is fitted, at the least K and batch."""
+
+LANDMARKS = tuple(name for name in MODELS if name not in OBJECTS)
+"""The models of scenes that are not made of objects."""
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 """What the generated part of README.md stands between."""
@@ -135,7 +139,7 @@ def measure(seconds: float, quick: bool, progress: Callable[[str, float], None])
     sides = [] if quick else [Case(size, counts[0], batches[0]) for size in PIXELS]
     typical = [Case(size, counts[0], batches[-1]) for size in sizes]
     others = [case for case in sides if case not in table]
-    done, total = 0, 2 + 3 * len(table) + len(others) + len(typical)
+    done, total = 0, 2 + len(LANDMARKS) + 3 * len(table) + len(others) + len(typical)
 
     def run(task: str, case: Case | None = None, **options: Any) -> dict[str, Any]:
         nonlocal done
@@ -145,6 +149,7 @@ def measure(seconds: float, quick: bool, progress: Callable[[str, float], None])
         return child(task, case=case and asdict(case), seconds=seconds, **options)
 
     machine, dynamics = run("machine"), run("dynamics")
+    landmarks = [{"model": name, **run("landmarks", model=name)} for name in LANDMARKS]
     rows = {}
     for case in [*table, *others]:
         naive = case.naive_bytes < free_bytes()
@@ -164,6 +169,7 @@ def measure(seconds: float, quick: bool, progress: Callable[[str, float], None])
         "cases": [rows[case] for case in table],
         "pixels": [rows[case] for case in sides],
         "dynamics": dynamics,
+        "landmarks": landmarks,
         "cost": [{**asdict(case), **run("cost", case)} for case in typical],
     }
 

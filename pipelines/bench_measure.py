@@ -27,6 +27,7 @@ from pipelines.allocator import keep_memory
 from pipelines.bench import Case, linux_bytes
 from pipelines.bench_cost import operators, timed
 from pipelines.bench_dynamics import measure_dynamics
+from pipelines.bench_landmarks import measure_landmarks
 from pipelines.config import STAGE1
 from pipelines.results import machine
 
@@ -199,6 +200,10 @@ def main(words: str) -> None:
         found = measure_machine(seconds)
     elif task == "dynamics":
         found = measure_dynamics(seconds)
+    elif task == "landmarks":
+        before = peak_bytes()
+        found = measure_landmarks(options["model"], seconds)
+        found |= {"peak": peak_bytes() / 1e6, "imports": before / 1e6}
     else:
         case = Case(**options["case"])
         if task == "cost":

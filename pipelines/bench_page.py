@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pipelines.bench import hand_written
+from pipelines.bench_landmarks import BATCH, PRESET, SIDE
 from pipelines.film import write_whole
 
 Row = dict[str, Any]
@@ -74,7 +75,7 @@ def generated(results: Row) -> list[str]:
     for row in results["cost"]:
         lines += [f"### Where a training step spends its time: {_words(row)}", ""]
         lines += [*profile_table(row["operators"]), ""]
-    return [*lines, *dynamics_part(results["dynamics"])]
+    return [*lines, *dynamics_part(results["dynamics"]), *landmarks_part(results["landmarks"])]
 
 
 def dynamics_part(found: Row) -> list[str]:
@@ -98,6 +99,23 @@ def dynamics_part(found: Row) -> list[str]:
         lines += [f"Where a training step with {row['live']} live particles spends its time:", ""]
         lines += [*profile_table(row["operators"]), ""]
     return lines
+
+
+def landmarks_part(rows: list[Row]) -> list[str]:
+    """The landmark models: speed and memory."""
+    cells = []
+    for row in rows:
+        own = row["peak"] - row["imports"]
+        cells.append([row["model"], *map(_number, (row["train"], row["encode"], own))])
+    return [
+        "### Landmark models",
+        "",
+        f"Images a second of a batch of {BATCH} at {SIDE} pixels, with the preset {PRESET}; memory "
+        "without what the bare imports use.",
+        "",
+        *_table(["model", "train", "encode", "memory, MB"], cells),
+        "",
+    ]
 
 
 def speed_table(cases: list[Row]) -> list[str]:

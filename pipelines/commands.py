@@ -147,6 +147,35 @@ def _evaluate_tracking(given: Namespace) -> None:
     evaluate_tracking(given.data, find_run(given.run), out=Path(given.out), limit=given.limit)
 
 
+def _regress_keypoints(given: Namespace) -> None:
+    from pipelines.regress_keypoints import regress_keypoints
+
+    regress_keypoints(
+        given.data,
+        Path(given.run),
+        out=Path(given.out),
+        variance=given.with_variance,
+        appearance=given.with_appearance,
+        intercept=given.with_intercept,
+        train_images=given.train_images,
+        keep=given.filter_confidence,
+        checkpoints=given.checkpoints,
+    )
+
+
+def _detect(given: Namespace) -> None:
+    from pipelines.detect import detect
+
+    detect(
+        given.data,
+        Path(given.run),
+        out=Path(given.out),
+        limit=given.limit,
+        keep=given.filter_confidence,
+        overlap=given.overlap,
+    )
+
+
 def _make_data(given: Namespace) -> None:
     from data.make import make_data
     from pipelines.progress import reporting
@@ -183,6 +212,20 @@ def _results(given: Namespace) -> None:
     )
 
 
+def _explore(given: Namespace) -> None:
+    from pipelines.explore import explore
+    from pipelines.pretrained import find_run
+
+    explore(
+        find_run(given.run),
+        data=given.data,
+        host=given.host,
+        port=given.port,
+        edit=given.edit,
+        browser=given.open,
+    )
+
+
 def _demo(given: Namespace) -> None:
     from pipelines.demo import demo
 
@@ -209,8 +252,13 @@ COMMANDS = {
     "evaluate-tracking": Command(
         "measure identity alone", options.evaluate_part, _evaluate_tracking
     ),
+    "regress-keypoints": Command(
+        "measure landmarks by linear regression", options.regress_keypoints, _regress_keypoints
+    ),
+    "detect": Command("boxes from the particles that are sure", options.detect, _detect),
     "make-data": Command("make a synthetic world's videos", options.make_data, _make_data),
     "get-weights": Command("fetch the weights of LPIPS", options.get_weights, _get_weights),
+    "explore": Command("take hold of particles on a page", options.explore, _explore),
     "demo": Command("all of it, on a small synthetic set", options.demo, _demo),
     "results": Command("make the project's own results anew", options.results, _results),
     "bench": Command("measure speed and memory", options.bench, _bench),

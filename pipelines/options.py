@@ -178,6 +178,50 @@ def evaluate_part(parser: ArgumentParser) -> None:
     _output(parser)
 
 
+def regress_keypoints(parser: ArgumentParser) -> None:
+    """The options of regress-keypoints."""
+    _source_and_run(parser)
+    parser.add_argument("--out", type=str, required=True, help="Folder for what is written.")
+    parser.add_argument(
+        "--with-variance", action="store_true", help="Regress from each log sigma^2 too."
+    )
+    parser.add_argument(
+        "--with-appearance", action="store_true", help="Regress from the features too."
+    )
+    parser.add_argument(
+        "--with-intercept", action="store_true", help="An intercept, which the literature has not."
+    )
+    parser.add_argument(
+        "--train-images", type=int, default=0, help="Images to regress from; 0: all."
+    )
+    parser.add_argument(
+        "--checkpoints", action="store_true", help="Measure every checkpoint that the run keeps."
+    )
+    _filter(parser)
+
+
+def _filter(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--filter-confidence",
+        type=float,
+        default=1.0,
+        help="Share of the particles that stay, those of least sigma first, in (0, 1].",
+    )
+
+
+def detect(parser: ArgumentParser) -> None:
+    """The options of detect."""
+    _source_and_run(parser)
+    _output(parser)
+    _filter(parser)
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        default=0.5,
+        help="Of two boxes with a greater share (of their union) in common, the surer one stays.",
+    )
+
+
 def rollout(parser: ArgumentParser) -> None:
     """The options of rollout."""
     _source_and_run(parser)
@@ -187,7 +231,9 @@ def rollout(parser: ArgumentParser) -> None:
 
 def make_data(parser: ArgumentParser) -> None:
     """The options of make-data."""
-    parser.add_argument("world", type=str, help="traffic, clevrer, billiards, marbles or shapes.")
+    parser.add_argument(
+        "world", type=str, help="traffic, clevrer, billiards, marbles, shapes or faces."
+    )
     parser.add_argument("out", type=str, help="Folder for the videos and their tracks.")
     parser.add_argument("--videos", type=int, default=10, help="Videos to make.")
     parser.add_argument("--frames", type=int, default=60, help="Frames of each video.")
@@ -232,6 +278,28 @@ def results(parser: ArgumentParser) -> None:
         help="Folder that keeps the first runs of the moving worlds; of this package: "
         "pipelines/pretrained.",
     )
+
+
+def explore(parser: ArgumentParser) -> None:
+    """The options of explore."""
+    parser.add_argument(
+        "--run",
+        type=str,
+        default="pretrained/traffic",
+        help="The run's folder; else a road that comes with the package, trained.",
+    )
+    parser.add_argument(
+        "--data",
+        type=str,
+        default="",
+        help="SOURCE of the clips; else the run's own, or of its synthetic world new ones.",
+    )
+    parser.add_argument(
+        "--host", type=str, default="127.0.0.1", help="Address to listen on; others may see it."
+    )
+    parser.add_argument("--port", type=int, default=0, help="Its port; 0: any that is free.")
+    parser.add_argument("--edit", type=str, default="", help="A file that the page saved.")
+    parser.add_argument("--open", type=bool, default=True, help="Whether to open a browser.")
 
 
 def demo(parser: ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from data.frames import FrameConfig
 from data.videos import Dataset, Video
 from dlp.build import build_model
 from dlp.config import DLPConfig
+from dlp.decoder import Scene
 from dlp.glimpse import crop
 from dlp.losses import Loss
 from dlp.particles import LIVE, Particles, to_pixels
@@ -38,10 +39,13 @@ from pipelines.metrics import (
     psnr,
     psnr_moving,
 )
+from pipelines.regress import error, fit, gather, predict
+from pipelines.regress_panel import faces_panel
 
 VALIDATION_VIDEOS = 8
 VALIDATION_FRAMES = 40  # of each
 PANEL_FRAMES = 6
+REGRESSED = 500  # images of each set, from whose particles landmarks are regressed
 SHOWN_FRAMES = 48  # whose particles go to the Projector
 
 
@@ -108,16 +112,38 @@ class DLPStage:
     def evaluate(self, step: int) -> dict[str, float]:
         """Reconstruction and, with true tracks, what the particles found, in validation videos."""
         held_out = self.dataset.val[:VALIDATION_VIDEOS]
-        calibrate(self.model, held_out)
+        if self.dlp.objects:
+            calibrate(self.model, held_out)
         judged = [self._judge(video) for video in held_out]
         rows = [scores for scores, _ in judged]
-        check([troubles for _, troubles in judged], self.said, self.board, step)
+        if self.dlp.objects:
+            check([troubles for _, troubles in judged], self.said, self.board, step)
         if self.board is not None:
             self._show(self.board, step)
+        regressed = {} if self.dlp.objects else self._regress(step)
         table = np.array([list(row.values()) for row in rows])
         known = ~np.isnan(table).all(0)
         names = [name for name, keep in zip(rows[0], known, strict=True) if keep]
-        return dict(zip(names, np.nanmean(table[:, known], 0).tolist(), strict=True))
+        return regressed | dict(zip(names, np.nanmean(table[:, known], 0).tolist(), strict=True))
+
+    def _regress(self, step: int) -> dict[str, float]:
+        """How well true landmarks, if there are any, follow linearly from the particles."""
+        val = [video for video in self.dataset.val if video.truth is not None]
+        learned = self.dataset.fit or self.dataset.train
+        if not val or any(video.truth is None for video in learned):
+            return {}
+        train = gather(self.model, learned, REGRESSED)
+        faces = gather(self.model, val, REGRESSED)
+        predicted = predict(faces.inputs(), fit(train.inputs(), train.truth))
+        if self.board is not None:
+            pool, count = FramePool(val), len(faces.truth)
+            few = np.linspace(0, count - 1, min(PANEL_FRAMES, count)).astype(int)
+            shown = pool.take(pool.spread(count)[few])
+            self.board.images("landmarks", faces_panel(shown, faces.at(few), predicted[few]), step)
+        return {
+            "regression_error": error(predicted, faces.truth),
+            "mean_log_variance": float(faces.log_variance.mean()),
+        }
 
     def _show(self, board: Board, step: int) -> None:
         """A panel of validation frames and their parts, and the appearance in the Projector."""
@@ -126,7 +152,7 @@ class DLPStage:
         image = to_tensor(pool.take(pool.spread(SHOWN_FRAMES))).to(background.device)
         encoding = self.model.encode(image)
         particles = encoding.particles
-        scene = self.model.decode(particles)
+        scene = self._redraw(image, particles)
         board.panel(
             step,
             images=image[:PANEL_FRAMES],
@@ -145,13 +171,17 @@ class DLPStage:
             columns = {"frame": frame, "particle": slot}
             board.projector(particles.appearance[live], glimpses[live], columns, step)
 
+    def _redraw(self, image: Tensor, particles: Particles) -> Scene:
+        """The frames again: of objects by their particles alone, of landmarks with their rest."""
+        return self.model.decode(particles) if self.dlp.objects else self.model(image)
+
     def _judge(self, video: Video) -> tuple[dict[str, float], list[str]]:
         """The scores of one video, NaN where they do not apply, and what is wrong there."""
         every = np.linspace(0, len(video) - 1, min(len(video), VALIDATION_FRAMES)).astype(int)
         true = np.ascontiguousarray(video.frames[every])
         background = self.model.background_image()
         encoding = self.model.encode(to_tensor(true).to(background.device))
-        scene = self.model.decode(encoding.particles)
+        scene = self._redraw(to_tensor(true).to(background.device), encoding.particles)
         drawn, still = to_uint8(scene.image), to_uint8(background[None])[0]
         moving = moving_mask(true, still)
         alive = encoding.particles.transparency.cpu().numpy()

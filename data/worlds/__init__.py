@@ -14,7 +14,7 @@ import numpy as np
 
 from data.errors import UserError
 from data.videos import Video
-from data.worlds import billiards, clevrer, marbles, mujoco_physics, shapes, traffic
+from data.worlds import billiards, clevrer, faces, marbles, mujoco_physics, shapes, traffic
 
 World = Callable[..., Video]
 """(frames, size, rng) to a video; one of COUNTED takes `count` too."""
@@ -25,6 +25,7 @@ WORLDS: dict[str, World] = {
     "clevrer": clevrer.simulate,
     "shapes": shapes.simulate,
     "marbles": marbles.simulate,
+    "faces": faces.simulate,
 }
 
 # Each way of moving, and the worlds that know it.
@@ -43,6 +44,7 @@ DEFAULTS: dict[str, dict[str, int]] = {
     "clevrer": {"videos": 160, "frames": 40, "size": 64},
     "shapes": {"videos": 4000, "frames": 1, "size": 64},
     "marbles": {"videos": 240, "frames": 40, "size": 64},
+    "faces": {"videos": 600, "frames": 10, "size": 64},
 }
 
 

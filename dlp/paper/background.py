@@ -81,10 +81,33 @@ class BackgroundEncoder(nn.Module):
         return mean, log_variance
 
 
-class BackgroundDecoder(nn.Module):
-    """The background's features, with all particles as context, to a picture."""
+def painter(inputs: int, width: int) -> nn.Sequential:
+    """A feature map of a quarter of the frame's side to the logits of a picture."""
+    return nn.Sequential(
+        block(inputs, 2 * width),
+        nn.Conv2d(2 * width, 4 * width, 1),
+        nn.PixelShuffle(2),
+        nn.SiLU(),
+        block(width, width),
+        nn.Conv2d(width, 3 * 4, 3, padding=1),
+        nn.PixelShuffle(2),
+    )
 
-    def __init__(self, config: DLPConfig, size: tuple[int, int]) -> None:
+
+class ParticleMap(nn.Module):
+    """All particles as a feature map: what PointNet++ makes of them, and their Gaussian maps.
+
+    Args:
+        config: the settings.
+        size: (h, w) of the frames.
+        own: features that are known of a frame beside its particles.
+
+    Shapes:
+        particles [b, k] (position, appearance, transparency), own [b, own] or None
+        -> [b, self.outputs, h / 4, w / 4].
+    """
+
+    def __init__(self, config: DLPConfig, size: tuple[int, int], own: int = 0) -> None:
         super().__init__()
         self.sigma = config.sigma_prior
         self.maps = config.paper.maps
@@ -92,18 +115,39 @@ class BackgroundDecoder(nn.Module):
         width, features = config.width, config.features
         self.context = PointNet(features + 1, 2 * width, config.paper.neighbours)
         seeds = 2 * width * self.cells[0] * self.cells[1]
-        self.linear = nn.Linear(features + self.context.outputs, seeds)
+        self.linear = nn.Linear(own + self.context.outputs, seeds)
         self.coarse = block(2 * width, 2 * width)
-        maps = 1 + features if self.maps else 0
-        self.fine = nn.Sequential(
-            block(2 * width + maps, 2 * width),
-            nn.Conv2d(2 * width, 4 * width, 1),
-            nn.PixelShuffle(2),
-            nn.SiLU(),
-            block(width, width),
-            nn.Conv2d(width, 3 * 4, 3, padding=1),
-            nn.PixelShuffle(2),
-        )
+        self.outputs = 2 * width + (1 + features if self.maps else 0)
+
+    def map(self, particles: Particles, own: Tensor | None = None) -> Tensor:
+        """The feature map."""
+        weight = particles.transparency[..., None]
+        nodes = torch.cat([particles.appearance, weight], -1)
+        position, used = particles.position, particles.transparency
+        if own is not None:
+            # The background is one particle more, at the frame's centre and always in use.
+            nodes = torch.cat([nodes, F.pad(own, (0, 1), value=1.0)[:, None]], 1)
+            position = F.pad(position, (0, 0, 0, 1))
+            used = F.pad(used, (0, 1), value=1.0)
+        context = self.context(nodes, position, used)
+        if own is not None:
+            context = torch.cat([own, context], -1)
+        h, w = self.cells
+        x = self.coarse(rearrange(self.linear(context), "b (c h w) -> b c h w", h=h, w=w))
+        x = F.interpolate(x, scale_factor=2)
+        if self.maps:
+            there = torch.cat([weight, weight * particles.appearance], -1)
+            maps = gaussian_maps(particles.position, there, (2 * h, 2 * w), self.sigma)
+            x = torch.cat([x, maps], 1)
+        return x
+
+
+class BackgroundDecoder(ParticleMap):
+    """The background's features, with all particles as context, to a picture."""
+
+    def __init__(self, config: DLPConfig, size: tuple[int, int]) -> None:
+        super().__init__(config, size, own=config.features)
+        self.fine = painter(self.outputs, config.width)
 
     def forward(self, background: Tensor, particles: Particles) -> Tensor:
         """Draw it.
@@ -115,21 +159,4 @@ class BackgroundDecoder(nn.Module):
         Returns:
             [b, 3, h, w] in [0, 1].
         """
-        weight = particles.transparency[..., None]
-        # The background is one particle more, at the frame's centre and always in use.
-        nodes = torch.cat([particles.appearance, weight], -1)
-        own = F.pad(background, (0, 1), value=1.0)
-        context = self.context(
-            torch.cat([nodes, own[:, None]], 1),
-            F.pad(particles.position, (0, 0, 0, 1)),
-            F.pad(particles.transparency, (0, 1), value=1.0),
-        )
-        h, w = self.cells
-        seeds = self.linear(torch.cat([background, context], -1))
-        x = self.coarse(rearrange(seeds, "b (c h w) -> b c h w", h=h, w=w))
-        x = F.interpolate(x, scale_factor=2)
-        if self.maps:
-            there = torch.cat([weight, weight * particles.appearance], -1)
-            maps = gaussian_maps(particles.position, there, (2 * h, 2 * w), self.sigma)
-            x = torch.cat([x, maps], 1)
-        return self.fine(x).sigmoid()
+        return self.fine(self.map(particles, background)).sigmoid()

@@ -23,7 +23,12 @@ class PaperConfig:
     neighbours: int = 10
     """Nearest particles, itself included, from which PointNet++ gathers to each."""
     maps: bool = True
-    """Whether the background's decoder sees Gaussian maps of the particles too."""
+    """Whether the decoder sees Gaussian maps of the particles too."""
+    kl: Literal["chamfer", "ordered", "none"] = "chamfer"
+    """Divergence of the positions: chamfer, between sets; for ablations also ordered, of the i-th
+    particle from the i-th proposal, and none."""
+    tps: bool = False
+    """Whether the masked model's prior sees the frame bent by a thin-plate spline."""
 
     def __post_init__(self) -> None:
         rules = [
@@ -32,6 +37,7 @@ class PaperConfig:
             (0 <= self.glimpses_until <= 1, "glimpses_until", "from 0 to 1"),
             (0 <= self.noise_until <= 1, "noise_until", "from 0 to 1"),
             (self.neighbours >= 1, "neighbours", "at least 1"),
+            (self.kl in ("chamfer", "ordered", "none"), "kl", "chamfer, ordered or none"),
         ]
         for holds, name, rule in rules:
             if not holds:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from dlp.config import DLPConfig
 from dlp.decoder import PatchDecoder, Scene, composite
 from dlp.glimpse import crop
-from dlp.losses import Loss, chamfer_kl, gaussian_kl
+from dlp.losses import Loss, gaussian_kl
 from dlp.model import Encoding
 from dlp.paper.background import CELL, BackgroundDecoder, BackgroundEncoder
+from dlp.paper.objective import distance, divergence, draw
 from dlp.paper.posterior import AppearanceEncoder, PositionEncoder
 from dlp.paper.prior import PatchPrior
 from dlp.paper.vgg import VGGDistance
@@ -154,18 +155,16 @@ class PaperDLP(nn.Module):
         background = draw(posterior.background, posterior.background_log_variance)
         noise = ALPHA_NOISE if progress < paper.noise_until else 0.0
         scene = self.decode(sample, background, noise)
-        reconstruction = self._distance(scene.image, image).mean()
+        reconstruction = distance(config, self.perceptual, scene.image, image).mean()
         rec = reconstruction
         if progress < paper.glimpses_until:
             ones = torch.ones_like(sample.scale)
             seen = crop(image, sample.position.detach(), ones, config.glimpse).flatten(0, 1)
             patches = scene.patches[:, :, :3].flatten(0, 1)
             # Weight 0, not left out: with many processes each weight must get a gradient.
-            rec = self._distance(patches, seen).sum() / len(image) + 0 * reconstruction
-        prior = mean.log_variance.new_full((1, 1, 2), config.sigma_prior).log() * 2
-        positions = chamfer_kl(
-            mean.position, mean.log_variance, posterior.encoding.proposals.position, prior
-        ).mean()
+            rec = distance(config, self.perceptual, patches, seen).sum() / len(image)
+            rec = rec + 0 * reconstruction
+        positions = divergence(config, mean, posterior.encoding.proposals.position).mean()
         zero = torch.zeros((), device=image.device)
         appearance = gaussian_kl(mean.appearance, log_appearance, zero, zero).sum(1).mean()
         appearance = appearance + (
@@ -188,15 +187,6 @@ class PaperDLP(nn.Module):
         }
         return Loss(total, {name: value.detach() for name, value in terms.items()})
 
-    def _distance(self, drawn: Tensor, truth: Tensor) -> Tensor:
-        """The reconstruction error of each image, [b, 3, h, w] both to [b], summed over pixels."""
-        squared = (drawn - truth).square().sum((1, 2, 3))
-        if self.config.paper.rec == "mse":
-            return squared
-        if self.perceptual is None:
-            raise ValueError("dlp.paper.rec is vgg: build the model with its VGG distance to train")
-        return squared + self.perceptual(drawn, truth)
-
     @property
     def warmup(self) -> float:
         """Share of the training in which nothing is settled yet, in [0, 1]."""
@@ -213,8 +203,3 @@ class PaperDLP(nn.Module):
     def slow_parameters(self) -> list[nn.Parameter]:
         """None: its background is drawn by a network, which learns like the rest."""
         return []
-
-
-def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """A sample of a Gaussian, with a gradient to both."""
-    return mean + (log_variance / 2).exp() * torch.randn_like(mean)

@@ -1,15 +1,17 @@
-"""PointNet++ over a set of particles: the global context of the background (DLP, section 4.3)."""
+"""PointNet++ over a set of particles: the global context of a picture (DLP, section 4.3)."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
 
 
 def nearest(position: Tensor, count: int) -> Tensor:
-    """The nearest particles of each, itself first; exact.
+    """The nearest particles of each, itself first; exact, and without a compiled extension.
 
     Args:
         position: [b, k, 2].
@@ -22,7 +24,15 @@ def nearest(position: Tensor, count: int) -> Tensor:
     return distance.topk(min(count, position.shape[1]), largest=False).indices
 
 
-class PointNetLayer(nn.Module):
+def graph(neighbours: Tensor) -> Tensor:
+    """The edges from `nearest` particles, [2, b * k * n]: sources above targets, b-major."""
+    b, k, n = neighbours.shape
+    start = torch.arange(b, device=neighbours.device)[:, None, None] * k
+    target = torch.arange(b * k, device=neighbours.device).repeat_interleave(n)
+    return torch.stack([(neighbours + start).flatten(), target])
+
+
+class PointNetLayer(MessagePassing):
     """x'_i = max_j z_j ReLU(LN(MLP([x_j, p_j - p_i]))), j the neighbours of i (Qi et al., 2017).
 
     With the weight z_j a particle that is not in use says nothing.
@@ -31,8 +41,8 @@ class PointNetLayer(nn.Module):
         inputs, outputs: features of a particle before and after.
 
     Shapes:
-        x [b, k, inputs], position [b, k, 2], weight [b, k], neighbours [b, k, n]
-        -> [b, k, outputs], 0 or more.
+        x [n, inputs], position [n, 2], weight [n], edges [2, e] of a graph in which each particle
+        has as many neighbours, listed target by target -> [n, outputs], 0 or more.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -45,12 +55,26 @@ class PointNetLayer(nn.Module):
             nn.ReLU(),
         )
 
-    def forward(self, x: Tensor, position: Tensor, weight: Tensor, neighbours: Tensor) -> Tensor:
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        super().reset_parameters()
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear | nn.LayerNorm):
+                layer.reset_parameters()
+
+    def forward(self, x: Tensor, position: Tensor, weight: Tensor, edges: Tensor) -> Tensor:
         """One round."""
-        batch = torch.arange(len(x), device=x.device)[:, None, None]
-        apart = position[batch, neighbours] - position[:, :, None]  # (b, k, n, 2)
-        messages = self.mlp(torch.cat([x[batch, neighbours], apart], -1))
-        return (messages * weight[batch, neighbours][..., None]).amax(2)
+        return self.propagate(edges, x=x, position=position, weight=weight[:, None])
+
+    def message(
+        self, x_j: Tensor, position_i: Tensor, position_j: Tensor, weight_j: Tensor
+    ) -> Tensor:
+        """What a neighbour says."""
+        return weight_j * self.mlp(torch.cat([x_j, position_j - position_i], -1))
+
+    def aggregate(self, inputs: Tensor, index: Tensor, dim_size: int) -> Tensor:
+        """The maximum over each one's neighbours; as many each, so no scatter is needed."""
+        return rearrange(inputs, "(n j) c -> n j c", n=dim_size).amax(1)
 
 
 class PointNet(nn.Module):
@@ -77,8 +101,9 @@ class PointNet(nn.Module):
 
     def forward(self, features: Tensor, position: Tensor, weight: Tensor) -> Tensor:
         """The context of each set."""
-        neighbours = nearest(position, self.neighbours)
-        x = torch.cat([position, features], -1)
+        edges = graph(nearest(position, self.neighbours))
+        x = torch.cat([position, features], -1).flatten(0, 1)  # (b k, c)
+        places, weights = position.flatten(0, 1), weight.flatten()
         for layer in self.rounds:
-            x = layer(x, position, weight, neighbours)
-        return (x * weight[..., None]).amax(1)
+            x = layer(x, places, weights, edges)
+        return rearrange(x * weights[:, None], "(b k) c -> b k c", b=len(position)).amax(1)

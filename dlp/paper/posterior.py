@@ -18,19 +18,29 @@ OPAQUE = 2.0
 """Where the transparency's logit starts: particles begin in use."""
 
 
-class PositionEncoder(nn.Module):
-    """K heatmaps of the whole image; each gives one particle's position (DLP, section 4.1)."""
+def trunk(width: int) -> nn.Sequential:
+    """An image to features of 4 * width channels, at a quarter of its side."""
+    return nn.Sequential(
+        block(3, width, 7),
+        block(width, 2 * width, 3, 2),
+        block(2 * width, 2 * width),
+        block(2 * width, 4 * width, 3, 2),
+        block(4 * width, 4 * width),
+    )
 
-    def __init__(self, config: DLPConfig) -> None:
+
+class PositionEncoder(nn.Module):
+    """K heatmaps of the whole image; each gives one particle's position (DLP, section 4.1).
+
+    Args:
+        config: the settings.
+        features: what reads an image, to 4 * width channels at a quarter of its side; None: trunk.
+    """
+
+    def __init__(self, config: DLPConfig, features: nn.Module | None = None) -> None:
         super().__init__()
         width, k = config.width, config.particles
-        self.trunk = nn.Sequential(
-            block(3, width, 7),
-            block(width, 2 * width, 3, 2),
-            block(2 * width, 2 * width),
-            block(2 * width, 4 * width, 3, 2),
-            block(4 * width, 4 * width),
-        )
+        self.trunk = features or trunk(width)
         self.heat = nn.Conv2d(4 * width, k, 1)
         # A head of its own for each particle: [k, c, 2] and [k, 2].
         self.weight = nn.Parameter(0.01 * torch.randn(k, 4 * width, 2))
@@ -38,7 +48,10 @@ class PositionEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of z_p, [b, k, 2] both, from `image` [b, 3, h, w]."""
-        features = self.trunk(image - 0.5)
+        return self.read(self.trunk(image - 0.5))
+
+    def read(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from what the trunk made of the image, [b, c, h / 4, w / 4]."""
         weight, mean = spatial_softmax(self.heat(features))
         there = torch.einsum("bkhw,bchw->bkc", weight, features)
         return mean, torch.einsum("bkc,kcn->bkn", there, self.weight) + self.bias

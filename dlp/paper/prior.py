@@ -41,15 +41,20 @@ def farthest(inside: Tensor, count: int) -> Tensor:
 
 
 class PatchPrior(nn.Module):
-    """A small CNN on each patch by itself, a heatmap, a spatial softmax (DLP, section 4.1)."""
+    """A small CNN on each patch by itself, a heatmap, a spatial softmax (DLP, section 4.1).
 
-    def __init__(self, config: DLPConfig) -> None:
+    Args:
+        config: the settings.
+        stride: pixels a cell of the heatmap.
+    """
+
+    def __init__(self, config: DLPConfig, stride: int = 1) -> None:
         super().__init__()
         self.patch = config.patch
         self.count = config.n_prior
         width = config.width
         self.heat = nn.Sequential(
-            block(3, width), block(width, width), nn.Conv2d(width, 1, 3, padding=1)
+            block(3, width, 3, stride), block(width, width), nn.Conv2d(width, 1, 3, padding=1)
         )
 
     def forward(self, image: Tensor) -> Proposals:

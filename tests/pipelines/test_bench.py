@@ -47,6 +47,8 @@ def made(task: str, case: dict[str, Any] | None = None, **options: Any) -> dict[
         sizes = {"batch": 32, "unroll": 8, "videos": 8, "particles": 12, "live": 5, "size": 64}
         training = [{"live": live, "steps": 60 / live, "operators": [operator]} for live in (5, 12)]
         return {"training": training, "forecast": 700.0, **sizes}
+    if task == "landmarks":
+        return {"train": 60.0, "encode": 200.0, "peak": 500.0, "imports": 200.0}
     assert case is not None
     if task == "cost":
         return {"seconds": 0.02, "flops": 1e9, "bytes": 5e7, "operators": [operator]}
@@ -115,6 +117,9 @@ def test_a_quick_run_measures_everything_and_keeps_what_was_written_by_hand(
     assert [row["live"] for row in results["dynamics"]["training"]] == [5, 12]
     assert all(row["steps"] > 0 for row in results["dynamics"]["training"])
     assert results["dynamics"]["forecast"] > 0
+    assert [row["model"] for row in results["landmarks"]] == ["masked", "keynet", "zhang"]
+    assert all(min(row["train"], row["encode"], row["peak"]) > 0 for row in results["landmarks"])
+    assert "### Landmark models" in text
     assert 0 < sum(shares) <= 1
     # Nothing naive stays behind.
     assert encoder.crop is model.crop is glimpse.crop

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from dlp.paper.vgg import CONVOLUTIONS
 from pipelines.config import load_preset, presets
+from tests.data.faces_files import celeba
 from tests.data.files import moving_square, write_video
 from tests.pipelines.commands import STAGE1, STAGE2, film_facts, particlecast
 
@@ -75,7 +76,7 @@ def source(preset: str, folder: Path) -> str:
     if preset.endswith("-world"):
         return f"synthetic:{preset.removesuffix('-world')},videos=4,frames=14"
     layouts: dict[str, Callable[[Path], Path]]
-    layouts = {"traffic": traffic, "clevrer": clevrer, "video": subfolders}
+    layouts = {"traffic": traffic, "clevrer": clevrer, "video": subfolders, "celeba": celeba}
     return str(layouts[preset](folder))
 
 
@@ -100,6 +101,7 @@ def test_every_preset_trains_both_stages(preset: str, tmp_path: Path) -> None:
     assert json.loads(stage1.read_text())["size"] == {
         "traffic": [128, 128],
         "clevrer": [128, 128],
+        "celeba": [128, 128],
         "video": [32, 48],
     }.get(preset.removeprefix("paper-"), [64, 64])
     if preset.removeprefix("paper-") in ("traffic", "clevrer"):

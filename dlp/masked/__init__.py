@@ -1,0 +1,1 @@
+"""Scenes that are not made of objects, such as faces: particles are landmarks."""

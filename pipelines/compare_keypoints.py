@@ -1,0 +1,149 @@
+"""Landmark models side by side: trained for as many steps or minutes each, and measured alike.
+
+    python -m pipelines.compare_keypoints --out runs/keypoints --max-steps 4000
+
+For each seed and case (the masked model, its ablations, KeyNet, Zhang et al.): train, then
+regress-keypoints. What is done is not done again, so it can be stopped and started anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import UserError
+from pipelines.film import write_whole
+from pipelines.folders import make_folder
+from pipelines.reproduce import Runner, command
+from pipelines.signals import Interrupted
+
+CASES: dict[str, tuple[str, ...]] = {
+    "masked": (),
+    "keynet": ("--dlp.model", "keynet"),
+    "zhang": ("--dlp.model", "zhang"),
+    "masked, prior of bent pictures": ("--dlp.paper.tps", "true"),
+    "masked, KL in listed order": ("--dlp.paper.kl", "ordered"),
+    "masked, no KL on positions": ("--dlp.paper.kl", "none"),
+}
+"""What each case changes of the preset."""
+FIGURES = ("positions", "and variances", "and features", "and both")
+
+
+def compare(
+    out: Path,
+    source: str,
+    length: Sequence[str],
+    seeds: int,
+    only: str = "",
+    options: Sequence[str] = (),
+    run: Runner = command,
+) -> str:
+    """Do what is missing in OUT, and write OUT/keypoints.md.
+
+    Args:
+        out: OUT/CASE/SEED holds each run.
+        source: SOURCE, with landmarks.
+        length: `--max-steps N` or `--max-minutes M`, of each run.
+        seeds: 0 to seeds - 1.
+        only: cases whose name holds this text; "": all.
+        options: of train-dlp, in every case.
+        run: does a command.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: no such case, or a command fails.
+    """
+    cases = {name: words for name, words in CASES.items() if only in name}
+    if not cases:
+        raise UserError(f"--only {only!r}: no such case: one of {'; '.join(CASES)}")
+    text = ""
+    for seed in range(seeds):  # all cases once, before any a second time
+        for name, words in cases.items():
+            folder = out / name.replace(", ", "-").replace(" ", "_") / str(seed)
+            make_folder(folder)
+            where = ("--data", source, "--run", str(folder))
+            if not (done := folder / "trained.json").exists():
+                learn = ("--resume", "--seed", str(seed), *length, "--stage1.keep", "20")
+                run(("train-dlp", *where, *learn, *words, *options))
+                write_whole(done, json.dumps({"length": list(length)}).encode())
+            if not (folder / "keypoints" / "keypoints.json").exists():
+                measured = str(folder / "keypoints")
+                run(("regress-keypoints", *where, "--out", measured, "--checkpoints"))
+            text = page(gather(out), source, length)
+            write_whole(out / "keypoints.md", text.encode())
+    return text
+
+
+def gather(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """Case to what was measured of each seed."""
+    found = {}
+    for name in CASES:
+        folder = out / name.replace(", ", "-").replace(" ", "_")
+        files = sorted(folder.glob("*/keypoints/keypoints.json"))
+        if files:
+            found[name] = [json.loads(path.read_text("utf-8")) for path in files]
+    return found
+
+
+def page(found: dict[str, list[dict[str, Any]]], source: str, length: Sequence[str]) -> str:
+    """The table: mean over seeds and range."""
+    lines = [
+        f"# Landmarks by linear regression, {source}, {' '.join(length)} each",
+        "",
+        "Error over the distance between the eyes, %, mean over seeds (least to most).",
+        "",
+        "| case | seeds | " + " | ".join(FIGURES) + " | chosen by uncertainty | by validation |",
+        "|---|---:|" + "---:|" * (len(FIGURES) + 2),
+    ]
+    for name, runs in found.items():
+        columns = [[run["by_inputs"][figure] for run in runs] for figure in FIGURES]
+        for key in ("mean_log_variance", "validation_error"):
+            rows = [run.get("checkpoints") or [] for run in runs]
+            best = [min(one, key=lambda row: row[key])["test_error"] for one in rows if one]
+            columns.append(best)
+        lines.append(f"| {name} | {len(runs)} | {' | '.join(map(_spread, columns))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return "-"
+    middle = f"{np.mean(values):.2f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.2f} to {max(values):.2f})"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line; 0: done, 2: a mistake of the user's, 130 and 143: stopped."""
+    parser = argparse.ArgumentParser(prog="compare_keypoints", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", default="synthetic:faces")
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--max-steps", type=int)
+    length.add_argument("--max-minutes", type=float)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="")
+    given, options = parser.parse_known_args(words)
+    steps = given.max_steps is not None
+    size = ("--max-steps", str(given.max_steps)) if steps else None
+    size = size or ("--max-minutes", str(given.max_minutes))
+    try:
+        print(compare(given.out, given.data, size, given.seeds, given.only, options))
+    except UserError as error:
+        print(f"compare_keypoints: error: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(f"compare_keypoints: {stop}", file=sys.stderr)
+        return 128 + stop.signum
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Landmark models side by side: what is run, what is not run again, and the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from data.errors import UserError
+from pipelines.compare_keypoints import CASES, compare
+
+
+def test_each_case_is_trained_and_measured_once_and_told(tmp_path: Path) -> None:
+    said: list[Sequence[str]] = []
+
+    def run(words: Sequence[str]) -> None:
+        said.append(words)
+        if words[0] != "regress-keypoints":
+            return
+        out = Path(words[words.index("--out") + 1])
+        out.mkdir(parents=True)
+        seed = int(out.parent.name)
+        inputs = {"positions": 5.0 + seed, "and variances": 4.0, "and features": 3.0}
+        names = ("mean_log_variance", "validation_error", "test_error")
+        rows = [dict(zip(names, row, strict=True)) for row in ((-5, 9.0, 8.0), (-4, 7.0, 6.0))]
+        found = {"by_inputs": inputs | {"and both": 2.0}, "checkpoints": rows}
+        (out / "keypoints.json").write_text(json.dumps(found))
+
+    length = ("--max-steps", "10")
+    text = compare(tmp_path, "synthetic:faces", length, seeds=2, run=run)
+    assert len(said) == 2 * 2 * len(CASES)
+    first = said[0]
+    assert first[:3] == ("train-dlp", "--data", "synthetic:faces")
+    assert "--resume" in first
+    assert first[first.index("--max-steps") + 1] == "10"
+    assert next(words for words in said if "keynet" in words)[-2:] == ("--dlp.model", "keynet")
+    row = "5.50 (5.00 to 6.00) | 4.00 (4.00 to 4.00) | 3.00 (3.00 to 3.00) | 2.00 (2.00 to 2.00)"
+    assert f"| keynet | 2 | {row} | 8.00 (8.00 to 8.00) | 6.00 (6.00 to 6.00) |" in text
+    assert (tmp_path / "keypoints.md").read_text() == text
+    compare(tmp_path, "synthetic:faces", length, seeds=2, run=run)
+    assert len(said) == 2 * 2 * len(CASES)
+    with pytest.raises(UserError, match="no such case"):
+        compare(tmp_path, "synthetic:faces", length, seeds=1, only="cubes", run=run)
