@@ -4,10 +4,19 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
 
-.PHONY: test lint demo bench results clean
+.PHONY: test browser lint demo bench results clean
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest -n 2
+
+# The page is tested in the system's Chromium.
+HAS_BROWSER = $(BIN)/python -c 'import sys, tests.pipelines.browser as b; sys.exit(not b.installed())'
+browser: .venv/installed
+	@$(HAS_BROWSER) || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || exit 0; \
+		echo "installing chromium, which the tests of the page need"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || true
+	@$(HAS_BROWSER) || { echo "no Chromium was found, which the tests of the page need:" \
+		"sudo apt-get install chromium, or put chromium or google-chrome on the PATH" >&2; exit 1; }
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

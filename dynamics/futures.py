@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -62,9 +62,17 @@ class Moved:
         return Moved(self.position[index], self.code[index], self.identity[index])
 
 
+Watch = Callable[[State], None]
+"""Called with the state after each step; what it raises ends the future there."""
+
+
 @torch.no_grad()
 def move(
-    dynamics: GraphDynamics, state: State, horizon: int, generator: torch.Generator | None = None
+    dynamics: GraphDynamics,
+    state: State,
+    horizon: int,
+    generator: torch.Generator | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Moved]:
     """The steps after `state`, in parts of at most CHUNK: memory is constant.
 
@@ -72,6 +80,7 @@ def move(
         state: b sets.
         horizon: steps.
         generator: draws a sampled future for each set; none: the middle one.
+        watch: looks on.
     """
     b, k = state.alive.shape
     chance = None
@@ -95,6 +104,8 @@ def move(
             following = following + born.sum(1, keepdim=True)
             states.append(state)
             identities.append(identity)
+            if watch is not None:
+                watch(state)
         done += len(states)
         yield Moved(
             torch.stack([state.position[:, -1] for state in states], 1),
@@ -110,6 +121,7 @@ def sample(
     horizon: int,
     samples: int,
     seed: int = 0,
+    watch: Watch | None = None,
 ) -> Iterator[Moved]:
     """Futures drawn at random, each consistent in itself, as b = samples sets.
 
@@ -120,9 +132,10 @@ def sample(
         state: one set.
         deviation: [1, n, 2] of its positions, in [-1, 1] units.
         seed: of what is drawn.
+        watch: looks on.
     """
     generator = torch.Generator().manual_seed(seed)
     several = state.sets(torch.zeros(samples, dtype=torch.long))
     away = torch.randn(samples, *deviation.shape[1:], generator=generator) * deviation
     several = replace(several, position=several.position + away[:, None])
-    return move(dynamics, several, horizon, generator)
+    return move(dynamics, several, horizon, generator, watch)

@@ -82,6 +82,13 @@ class InteractionConv(MessagePassing):
         share = softmax(self.attend(edge_attr), index, num_nodes=size_i)  # (e, heads)
         return (edge_attr.unflatten(-1, (HEADS, -1)) * share[..., None]).flatten(-2)
 
+    def attention(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor | None:
+        """The share of each edge in what its target hears, [e, heads]; None: it does not weigh."""
+        if self.attend is None:
+            return None
+        _, changed = self(x, edge_index, edge_attr)
+        return softmax(self.attend(changed), edge_index[1], num_nodes=len(x))
+
     def __repr__(self) -> str:
         hidden, edge = self.widths
         return f"{type(self).__name__}({hidden=}, {edge=}, attend={self.attend is not None})"
@@ -103,6 +110,9 @@ class GCNBlock(nn.Module):
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, Tensor]:
         """One round."""
         return x + self.node(torch.relu(self.conv(self.norm(x), edge_index))), edge_attr
+
+    def attention(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> None:
+        """None: it weighs by the numbers of neighbours alone."""
 
 
 class AttentionBlock(nn.Module):
@@ -132,6 +142,12 @@ class AttentionBlock(nn.Module):
         normed = self.norm(x)
         heard = self.conv(normed, edge_index, edge_attr)
         return x + self.node(torch.cat([normed, heard], -1)), edge_attr
+
+    def attention(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """The share of each edge in what its target hears, [e, heads]."""
+        normed = self.norm(x)
+        _, (_, share) = self.conv(normed, edge_index, edge_attr, return_attention_weights=True)
+        return share
 
 
 CONVS: dict[str, Callable[[int, int], nn.Module]] = {

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch_geometric.data import Batch
 
 from dynamics.births import Births
 from dynamics.config import DynamicsConfig
 from dynamics.graph import particle_graph
-from dynamics.layers import CONVS, mlp
+from dynamics.layers import CONVS, AttentionBlock, GCNBlock, InteractionConv, mlp
 from dynamics.state import State
 from dynamics.statistics import Statistics
 
 REACH = 4.0
 """The unit of lengths on edges and to walls, in frames of typical motion."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The e edges of a step.
+
+    Args:
+        index: [2, e] int64, sources above targets, rows numbered b-major over (b, n).
+        weight: [e] in [0, 1], an edge's share in what its target hears, the mean of the last
+            round's heads; None from layers that do not weigh edges.
+    """
+
+    index: Tensor
+    weight: Tensor | None
 
 
 class GraphDynamics(nn.Module):
@@ -71,17 +88,8 @@ class GraphDynamics(nn.Module):
         self.code_std.copy_(found.code_std.clamp(min=1e-3))
         self.bounds.copy_(found.bounds)
 
-    def forward(self, state: State, chance: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """One step.
-
-        Args:
-            state: with h = config.history frames.
-            chance: [b, n, config.chance] standard normal, what makes this future differ from
-                others; none: the middle one, as with zeros.
-
-        Returns:
-            position [b, n, 2] and code [b, n, d + 3] of the next frame.
-        """
+    def graph(self, state: State, chance: Tensor | None = None) -> tuple[Batch, Tensor]:
+        """The graph of a state, and the velocities [b, n, 2] in units of `speed`; see `forward`."""
         config = self.config
         pixels = state.position * self.side  # (b, h, n, 2)
         steps = (pixels[:, 1:] - pixels[:, :-1]) / self.speed  # (b, h - 1, n, 2)
@@ -102,15 +110,42 @@ class GraphDynamics(nn.Module):
         graph = particle_graph(
             torch.cat(parts, -1), pixels[:, -1] / near, velocity, state.alive, config.neighbours
         )
+        return graph, velocity
+
+    def forward(self, state: State, chance: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """One step.
+
+        Args:
+            state: with h = config.history frames.
+            chance: [b, n, config.chance] standard normal, what makes this future differ from
+                others; none: the middle one, as with zeros.
+
+        Returns:
+            position [b, n, 2] and code [b, n, d + 3] of the next frame.
+        """
+        graph, velocity = self.graph(state, chance)
         x, edges = self.node(graph.x), self.edge(graph.edge_attr)
         for layer in self.rounds:
             x, edges = layer(x, graph.edge_index, edges)
-        out = x.new_zeros(state.alive.numel(), 2 + 2 * code.shape[-1])
+        codes = state.code.shape[-1]
+        out = x.new_zeros(state.alive.numel(), 2 + 2 * codes)
         out = out.index_copy(0, graph.row, self.head(self.norm(x)))  # empty rows go on as before
         out = out.unflatten(0, state.alive.shape)
-        change, delta, gate = out.split([2, code.shape[-1], code.shape[-1]], -1)
-        if config.target == "acceleration":
+        change, delta, gate = out.split([2, codes, codes], -1)
+        if self.config.target == "acceleration":
             change = change + velocity
-        position = where + change * self.speed / self.side
+        position = state.position[:, -1] + change * self.speed / self.side
         code = state.code + torch.sigmoid(gate - 3) * delta * self.code_std
         return position, code
+
+    @torch.no_grad()
+    def edges(self, state: State, chance: Tensor | None = None) -> Edges:
+        """The graph that `forward` builds of the same state, and how the last round weighs it."""
+        graph, _ = self.graph(state, chance)
+        x, edges = self.node(graph.x), self.edge(graph.edge_attr)
+        *before, last = self.rounds
+        for layer in before:
+            x, edges = layer(x, graph.edge_index, edges)
+        assert isinstance(last, InteractionConv | GCNBlock | AttentionBlock)
+        share = last.attention(x, graph.edge_index, edges)
+        return Edges(graph.row[graph.edge_index], None if share is None else share.mean(-1))

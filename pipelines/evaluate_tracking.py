@@ -5,7 +5,6 @@ particlecast evaluate-tracking --data SOURCE --run DIR --out OUT
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from data.errors import UserError
 from data.videos import Truth
@@ -24,7 +22,7 @@ from dynamics.tracks import Tracks, encode_code, track
 from pipelines.checkpoint import checkpoint_root, list_checkpoints
 from pipelines.draw import plot_curves
 from pipelines.encode import encode_frames
-from pipelines.film import write_whole
+from pipelines.film import png_bytes, write_whole
 from pipelines.folders import make_folder
 from pipelines.load import check_size, held_out, load_dlp, load_dynamics, open_data
 from pipelines.probes import owners
@@ -87,9 +85,7 @@ def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[s
     for key, (title, along, at) in CURVES.items():
         curves = {name: np.array(one[key], float) for name, one in result["linked by"].items()}
         picture = plot_curves(curves, title=title, unit="1 is best", along=along, at=at)
-        buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, "PNG")
-        write_whole(out / f"{key}.png", buffer.getvalue())
+        write_whole(out / f"{key}.png", png_bytes(picture))
     write_whole(out / "tracking.md", page(result).encode())
     write_whole(out / "tracking.json", json.dumps(result, indent=1).encode())
     print("\n".join([*table(result), f"the page is {out / 'tracking.md'}"]), file=sys.stderr)

@@ -93,7 +93,13 @@ def film_row(
     titles = ("truth", f"{'reconstruction' if seen else 'prediction'}   {tag}", title)
     truth = true[t] if t < len(true) else np.full_like(prediction, _DARK)
     panels = (enlarge(truth, factor), enlarge(prediction, factor), third)
-    colour = CONTEXT_COLOUR if seen else FORECAST_COLOUR
+    return bordered(panels, titles, CONTEXT_COLOUR if seen else FORECAST_COLOUR)
+
+
+def bordered(
+    panels: Sequence[np.ndarray], titles: Sequence[str], colour: tuple[int, int, int]
+) -> np.ndarray:
+    """Panels [h, w, 3] uint8 side by side, each under its title and in a border of `colour`."""
     return _row([_panel(p, c, colour) for p, c in zip(panels, titles, strict=True)])
 
 
@@ -140,6 +146,13 @@ def gif_bytes(frames: Sequence[np.ndarray] | np.ndarray, fps: float) -> bytes:
         loop=0,
         optimize=False,
     )
+    return buffer.getvalue()
+
+
+def png_bytes(picture: np.ndarray) -> bytes:
+    """A uint8 picture [h, w, 3], or [h, w, 4] with alpha, as a PNG, packed in little time."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from dlp.build import ParticleModel
 from dlp.particles import Particles, to_pixels
-from dynamics.futures import Moved, leave, move
+from dynamics.config import DynamicsConfig
+from dynamics.futures import Moved, Watch, leave, move
+from dynamics.identity import Motion, constant_velocity
 from dynamics.model import GraphDynamics
 from dynamics.motion import LearnedMotion
 from dynamics.state import State
@@ -67,24 +69,35 @@ class Observed:
     deviation: Tensor
 
 
-def observe(dlp: ParticleModel, dynamics: GraphDynamics, context: np.ndarray) -> Observed:
-    """Encode and link a context [c, h, w, 3] uint8; nothing else of the video is looked at."""
+def observe(dlp: ParticleModel, dynamics: GraphDynamics | None, context: np.ndarray) -> Observed:
+    """Encode and link a context [c, h, w, 3] uint8; nothing else of the video is looked at.
+
+    Args:
+        dynamics: a run without stage 2 has none: particles are expected at their velocity.
+    """
     k = dlp.config.particles
     particles = encode_frames(dlp, context)
-    motion = LearnedMotion(dynamics, encode_code(particles))
+    motion: Motion = constant_velocity
+    if dynamics is not None:
+        motion = LearnedMotion(dynamics, encode_code(particles))
     tracks = track(particles, dlp.size, motion=motion)
     rows = choose_rows(tracks, k)
-    state = context_state(tracks, rows, dynamics.config.history, k)
+    config = DynamicsConfig() if dynamics is None else dynamics.config
+    state = context_state(tracks, rows, config.history, k)
     deviation = torch.zeros(1, k, 2)
     deviation[0, : len(rows)] = tracks.deviation[-1, rows]
     return Observed(tracks, rows, leave(state), deviation)
 
 
 def predict(
-    dlp: ParticleModel, dynamics: GraphDynamics, state: State, horizon: int
+    dlp: ParticleModel,
+    dynamics: GraphDynamics,
+    state: State,
+    horizon: int,
+    watch: Watch | None = None,
 ) -> Iterator[Forecast]:
     """The frames after `state`, b sets at a time, in the parts that `move` gives."""
-    for moved in move(dynamics, state, horizon):
+    for moved in move(dynamics, state, horizon, watch=watch):
         yield draw(dlp, moved)
 
 

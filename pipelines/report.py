@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pipelines.draw import plot_curves
 from pipelines.figures import FIGURES, PARTICLES, Figure
-from pipelines.film import write_whole
+from pipelines.film import png_bytes, write_whole
 from pipelines.results import LEVELS, EvaluationResult, Scores, interval, jsonable, machine, mean
 
 __all__ = ["EvaluationResult", "Scores", "machine", "mean", "verdict", "write_report"]
@@ -55,7 +53,7 @@ def plot(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> bytes:
     """The curves of all methods against the horizon, as PNG."""
     curves = {name: mean(values) for name, values in scores.items()}
     bands = {"model": interval(scores["model"], seed)} if "model" in scores else None
-    return _png(plot_curves(curves, title=figure.title, unit=figure.unit, bands=bands))
+    return png_bytes(plot_curves(curves, title=figure.title, unit=figure.unit, bands=bands))
 
 
 def calibration_plot(result: EvaluationResult) -> bytes | None:
@@ -64,7 +62,7 @@ def calibration_plot(result: EvaluationResult) -> bytes | None:
         return None
     name = "sampled futures"
     curves = {name: mean(result.inside), "as they say": np.array(LEVELS)}
-    return _png(
+    return png_bytes(
         plot_curves(
             curves,
             title=CALIBRATION,
@@ -85,12 +83,6 @@ def calibration_table(result: EvaluationResult) -> list[str]:
         "|---|" + "---:|" * len(LEVELS),
         "| the truth is inside | " + " | ".join(cells) + " |",
     ]
-
-
-def _png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _summary(result: EvaluationResult) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pipelines.figures import FIGURES, PARTICLES
-from pipelines.film import gif_bytes, write_whole
+from pipelines.film import gif_bytes, png_bytes, write_whole
 from pipelines.report import (
     CALIBRATION,
     calibration_plot,
@@ -109,7 +107,7 @@ def _examples(examples: Sequence[Example]) -> list[str]:
     lines += ["</div>", "<h2>Film strips</h2>", '<div class="films">']
     for one in examples:
         strip = np.concatenate([one.film[step] for step in one.steps])
-        picture = _picture(_png(strip), "png", f"steps of {one.name}")
+        picture = _picture(png_bytes(strip), "png", f"steps of {one.name}")
         lines.append(f"<p>{picture}<b>{escape(one.word)}</b>: {escape(one.name)}</p>")
     return [*lines, "</div>"]
 
@@ -180,12 +178,6 @@ def _rows(rows: Sequence[Sequence[str]], head: bool = False) -> list[str]:
 
 def _numeric(cell: str) -> bool:
     return bool(cell) and (cell[0].isdigit() or cell[0] in "-–+")
-
-
-def _png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _picture(content: bytes, kind: str, words: str) -> str:
