@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -61,6 +62,8 @@ def open_source(
 
 def faces_layout(folder: Path) -> Layout | None:
     """The layout of a folder of annotated faces; None for any other source."""
+    if not os.path.isdir(folder):  # which, unlike Path's, is no error for a name too long
+        return None
     if is_celeba(folder):
         return celeba_layout(folder)
     return annotated_layout(folder) if is_annotated(folder) else None

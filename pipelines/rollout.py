@@ -25,14 +25,12 @@ from pipelines.folders import make_folder
 from pipelines.forecast import Forecast, as_forecast, draw, join, observe, predict, reconstruct
 from pipelines.load import open_forecaster
 from pipelines.progress import reporting
-from pipelines.signals import stopping
 from pipelines.write_arrays import NpzWriter
 
 SHOWN = 4
 """Sampled futures that get a film of their own."""
 
 
-@stopping()
 def rollout(
     data: str,
     run: Path,

@@ -171,14 +171,6 @@ def test_tensorboard_holds_curves_pictures_vectors_and_settings(tiny: Trained) -
     assert "sprite" in projector.read_text()
 
 
-def test_two_processes_train_one_run(tiny: Trained, tmp_path: Path) -> None:
-    where = ("--data", tiny.data, "--run", tmp_path / "run", "--max-steps", 6)
-    ended = process("train-dlp", *where, *STAGE1, "--stage1.devices", 2)
-    assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / "run/stage1/checkpoints/last/model.safetensors").is_file()
-    assert len(list((tmp_path / "run/tensorboard/stage1").glob("events*"))) == 1
-
-
 def test_train_shares_its_minutes_between_both_stages(tmp_path: Path) -> None:
     clips(tmp_path / "clips.npy", 4)
     run = tmp_path / "run"

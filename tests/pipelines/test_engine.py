@@ -13,7 +13,12 @@ import pytest
 import torch
 
 from data.errors import UserError
-from pipelines.checkpoint import checkpoint_root, find_checkpoint, list_checkpoints
+from pipelines.checkpoint import (
+    checkpoint_root,
+    find_checkpoint,
+    list_checkpoints,
+    save_checkpoint,
+)
 from pipelines.config import EngineConfig
 from pipelines.engine import train
 from pipelines.lock import hold_run
@@ -30,7 +35,7 @@ class Curves:
         self.points.update({(name, step): value for name, value in values.items()})
 
     def flush(self) -> None:
-        """Nothing waits."""
+        self.flushed = dict(self.points)
 
     def exact(self) -> dict[tuple[str, int], float]:
         return {key: v for key, v in self.points.items() if "images_per_second" not in key[0]}
@@ -178,6 +183,37 @@ def test_the_best_and_the_newest_checkpoints_stay(tmp_path: Path) -> None:
     assert os.readlink(root / "best") == "step_00000005"
     assert os.readlink(root / "last") == "step_00000010"
     assert ended.best == 0
+
+
+def test_resuming_finishes_what_one_killed_between_saving_and_linking_left(tmp_path: Path) -> None:
+    class Better(Toy):
+        def evaluate(self, step: int) -> dict[str, float]:
+            return {"error": -float(step)}
+
+    config = replace(CONFIG, evaluate_every=1, keep=2)
+    train(Better(), tmp_path, config, max_steps=4, show=False)
+    root = checkpoint_root(tmp_path, "stage1")
+    for name in ("last", "best"):
+        (root / name).unlink()
+        (root / name).symlink_to("step_00000003")
+    (root / ".last.partial").symlink_to("step_00000004")
+    train(Better(), tmp_path, config, max_steps=4, resume=True, show=False)
+    assert [os.readlink(root / name) for name in ("last", "best")] == ["step_00000004"] * 2
+    assert not list(root.glob(".*"))
+
+
+def test_what_is_logged_is_on_the_disk_before_the_checkpoint_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curves, seen = Curves(), []
+
+    def save(root: Path, step: int, *rest: Any) -> Path:
+        seen.append(("stage1/train/total", step) in curves.flushed)
+        return save_checkpoint(root, step, *rest)
+
+    monkeypatch.setattr("pipelines.engine.save_checkpoint", save)
+    train(Toy(), tmp_path, CONFIG, max_steps=5, board=curves, show=False)
+    assert seen == [True] * 5
 
 
 def test_every_curve_is_logged_and_eight_validations_spread_over_the_run(tmp_path: Path) -> None:

@@ -76,6 +76,24 @@ def test_two_trainings_that_decode_one_new_source_at_once_see_the_same(tmp_path:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_an_evaluation_that_is_stopped_leaves_nothing_half_written(
+    own: Trained, tmp_path: Path, signum: signal.Signals
+) -> None:
+    words = ["evaluate", *own.on(), "--context", "8", "--horizon", "10", "--samples", "500"]
+    process = background(
+        [*words, "--out", str(tmp_path / "out")], tmp_path / "out", tmp_path / "log"
+    )
+    until(lambda: list(tmp_path.glob("out/films")), process)
+    assert process.pid is not None
+    os.kill(process.pid, signum)
+    process.join()
+    said = (tmp_path / "log").read_text()
+    assert process.exitcode == 128 + signum, said
+    assert "Traceback" not in said
+    assert not [name for name in tree(tmp_path / "out") if Path(name).name.startswith(".")]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_rollout_that_is_stopped_leaves_nothing_half_written(
     tiny: Trained, tmp_path: Path, signum: signal.Signals
 ) -> None:
