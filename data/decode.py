@@ -19,6 +19,8 @@ from data.videos import Truth
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
+"""What Pillow may take a file for, whatever its name: some formats are programs, that it runs."""
 DEFAULT_FPS = 10.0
 
 
@@ -157,7 +159,7 @@ def _image_frames(files: list[Path]) -> Iterator[np.ndarray]:
     first: tuple[int, ...] | None = None
     for path in files:
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=IMAGE_FORMATS) as image:
                 frame = _eight_bits(ImageOps.exif_transpose(image))
         except PermissionError as error:
             raise BadFile(f"no permission to read: {path}: allow it with chmod u+r") from error

@@ -36,15 +36,21 @@ def annotated_layout(folder: Path) -> Layout:
     """Understand a folder of annotated faces: a clip for each person.
 
     Raises:
-        UserError: the file of landmarks is damaged, or an image is missing.
+        UserError: the file of landmarks is damaged, an image is missing, or a clip is in two sets.
     """
     path = folder / LANDMARKS
     rows = _read(path)
     people: dict[tuple[str, str], list[tuple[Path, np.ndarray]]] = {}
+    sets: dict[str, str] = {}
     for name, clip, split, points in rows:
         image = folder / name
         if ".." in Path(name).parts or Path(name).is_absolute() or not image.is_file():
             raise UserError(f"image missing: {image}: {path} names it: make the folder again")
+        if (one := sets.setdefault(safe_name(clip), split)) != split:
+            raise UserError(
+                f"clip in two sets: {path}: {clip} is in {one} and, by {name}, in {split}: give "
+                "all its images one set, or those of each set a clip of their own"
+            )
         people.setdefault((safe_name(clip), split), []).append((image, points))
     clips = []
     for (clip, split), faces in sorted(people.items()):

@@ -9,6 +9,7 @@ What `rollout` foresees from `observed.state` and from `changed` are two futures
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -94,7 +95,8 @@ def edit_state(state: State, edit: Edit, size: tuple[int, int]) -> State:
         same tensors.
 
     Raises:
-        ValueError: a row that holds no particle or is named twice, or a wrong number of features.
+        ValueError: a row that holds no particle or is named twice, a wrong number of features, a
+            transparency outside [0, 1], or a scale that is not positive.
     """
     rows = [change.row for change in edit.changes] + list(edit.removed)
     for row in rows:
@@ -167,6 +169,10 @@ def _code(
     looks = torch.zeros(features) if appearance is None else torch.tensor([*map(float, appearance)])
     if len(looks) != features:
         raise ValueError(f"appearance has {len(looks)} features: the model's has {features}")
+    if transparency is not None and not 0 <= transparency <= 1:
+        raise ValueError(f"transparency must be in [0, 1], found {transparency}")
+    if scale is not None and not 0 < scale < math.inf:
+        raise ValueError(f"scale must be positive and finite, found {scale}")
 
     def scalar(value: float | None, otherwise: float) -> Tensor:
         return torch.tensor(otherwise if value is None else float(value))

@@ -20,6 +20,7 @@ import numpy as np
 from data.errors import UserError
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
+from pipelines.regress_keypoints import chosen
 from pipelines.reproduce import Runner, command
 from pipelines.signals import Interrupted
 
@@ -59,11 +60,13 @@ def compare(
         The page.
 
     Raises:
-        UserError: no such case, or a command fails.
+        UserError: no such case, what OUT holds was made otherwise, or a command fails.
     """
     cases = {name: words for name, words in CASES.items() if only in name}
     if not cases:
         raise UserError(f"--only {only!r}: no such case: one of {'; '.join(CASES)}")
+    settings = {"data": source, "length": list(length), "options": list(options)}
+    _refuse_other(out, settings)
     text = ""
     for seed in range(seeds):  # all cases once, before any a second time
         for name, words in cases.items():
@@ -73,13 +76,30 @@ def compare(
             if not (done := folder / "trained.json").exists():
                 learn = ("--resume", "--seed", str(seed), *length, "--stage1.keep", "20")
                 run(("train-dlp", *where, *learn, *words, *options))
-                write_whole(done, json.dumps({"length": list(length)}).encode())
+                write_whole(done, json.dumps(settings).encode())
             if not (folder / "keypoints" / "keypoints.json").exists():
                 measured = str(folder / "keypoints")
                 run(("regress-keypoints", *where, "--out", measured, "--checkpoints"))
             text = page(gather(out), source, length)
             write_whole(out / "keypoints.md", text.encode())
     return text
+
+
+def _refuse_other(out: Path, settings: dict[str, Any]) -> None:
+    """Stop before results of other settings would stand under the heading of these."""
+    for path in sorted(out.glob("*/*/trained.json")):
+        saved = json.loads(path.read_text("utf-8"))
+        for name, now in settings.items():
+            if (before := saved.get(name, now)) != now:
+                raise UserError(
+                    f"{path.parent} was trained with {name} {_words(before)}, this is with "
+                    f"{_words(now)}: give the same, or choose another --out"
+                )
+
+
+def _words(value: str | list[str]) -> str:
+    """As on the command line."""
+    return value if isinstance(value, str) else " ".join(value) or "none"
 
 
 def gather(out: Path) -> dict[str, list[dict[str, Any]]]:
@@ -105,10 +125,9 @@ def page(found: dict[str, list[dict[str, Any]]], source: str, length: Sequence[s
     ]
     for name, runs in found.items():
         columns = [[run["by_inputs"][figure] for run in runs] for figure in FIGURES]
-        for key in ("mean_log_variance", "validation_error"):
-            rows = [run.get("checkpoints") or [] for run in runs]
-            best = [min(one, key=lambda row: row[key])["test_error"] for one in rows if one]
-            columns.append(best)
+        best = [chosen(run["checkpoints"]) for run in runs if run.get("checkpoints")]
+        for way in ("mean uncertainty", "validation error"):
+            columns.append([row["test_error"] for one in best if (row := one[way]) is not None])
         lines.append(f"| {name} | {len(runs)} | {' | '.join(map(_spread, columns))} |")
     return "\n".join(lines) + "\n"
 

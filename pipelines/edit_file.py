@@ -13,6 +13,7 @@ in the scene; those that were added have ids from ADDED on.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,16 @@ def _check_clip(value: Any) -> None:
         raise Refused("clip.name: expected text")
 
 
+def _check_place(clip: dict[str, Any] | None, lengths: Sequence[int]) -> None:
+    """Stop unless the page can open where an edit was made; of a dropped file it asks for that."""
+    if clip is None:
+        raise Refused("clip: nothing says which frame it is of: save the edit from the page again")
+    if clip["source"] != "data":
+        return
+    video = whole(clip.get("video"), "clip.video", 0, len(lengths) - 1)
+    whole(clip["frame"], "clip.frame", 0, lengths[video] - 1)
+
+
 def _change(value: Any, where: str, ranges: Ranges) -> Change:
     one = mapping(value, where, ("id", "position", "push", *_LOOKS))
     row = whole(one.get("id"), f"{where}.id", 0, ADDED - 1)
@@ -140,11 +151,14 @@ def check_room(scene: int, written: Written) -> None:
         raise Refused(f"edit: at most {MOST} particles in a scene: remove some")
 
 
-def load_edit(path: Path, ranges: Ranges) -> dict[str, Any]:
+def load_edit(path: Path, ranges: Ranges, lengths: Sequence[int]) -> dict[str, Any]:
     """The JSON of a file that the page saved, checked.
 
+    Args:
+        lengths: frames of each clip that the page can choose from.
+
     Raises:
-        UserError: it cannot be read, or is no edit of this model's particles.
+        UserError: it cannot be read, is no edit of this model's particles, or of none of the clips.
     """
     try:
         if path.stat().st_size > LARGEST:
@@ -156,6 +170,7 @@ def load_edit(path: Path, ranges: Ranges) -> dict[str, Any]:
         raise UserError(f"{path}: no JSON that can be read: give a file the page saved") from error
     try:
         read_edit(value, ranges)
+        _check_place(value.get("clip"), lengths)
     except Refused as error:
         raise UserError(f"{path}: {error}") from error
     return value

@@ -17,7 +17,7 @@ from data.videos import Video
 from dlp.build import ParticleModel
 from dlp.particles import Particles, concatenate
 from dynamics.tracks import Tracks, track
-from pipelines.devices import all_agree
+from pipelines.devices import agree, all_agree
 from pipelines.frames import to_tensor
 
 CHUNK = 64
@@ -71,8 +71,7 @@ def encode_tracks(
         mine = _exchange(mine, cache, key, lengths, model.config.features, fabric)
     if rank == 0:
         _write(cache, key, mine)
-        for stray in cache.parent.glob(f".{cache.name}.*.partial"):
-            stray.unlink(missing_ok=True)
+        _sweep(cache)
     return [mine[index] for index in range(len(videos))]
 
 
@@ -85,7 +84,9 @@ def _exchange(
     fabric: Fabric,
 ) -> dict[int, Tracks]:
     """All processes' tracks, by way of a file of each in the run's folder."""
-    parts = [cache.with_name(f".{cache.name}.{i}.partial") for i in range(fabric.world_size)]
+    owner = agree(fabric, os.getpid())  # the first process, which sweeps them away
+    ranks = range(fabric.world_size)
+    parts = [cache.with_name(f".{cache.name}.{owner}.{i}.partial") for i in ranks]
     _write(parts[fabric.global_rank], key, mine)
     fabric.barrier()
     every: dict[int, Tracks] = {}
@@ -102,8 +103,8 @@ def _exchange(
 
 
 def _write(cache: Path, key: str, tracks: dict[int, Tracks]) -> None:
-    """Save tracks aside, then rename: a cache is whole or absent."""
-    aside = cache.with_name(f".{cache.name}.{os.getpid()}.partial")
+    """Save tracks aside, flush, then rename: a cache is whole or absent."""
+    aside = cache.with_name(f".{cache.name.lstrip('.')}.{os.getpid()}.partial")
     tensors = {}
     for index, one in tracks.items():
         for name in FIELDS:
@@ -111,6 +112,8 @@ def _write(cache: Path, key: str, tracks: dict[int, Tracks]) -> None:
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, aside, metadata={"key": key, "videos": str(len(tracks))})
+        with aside.open("rb+") as file:
+            os.fsync(file.fileno())
         os.replace(aside, cache)
     except (OSError, SafetensorError) as error:
         raise UserError(
@@ -119,6 +122,25 @@ def _write(cache: Path, key: str, tracks: dict[int, Tracks]) -> None:
         ) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what is left half-written, but not what another process still writes."""
+    for stray in cache.parent.glob(f".{cache.name}.*.partial"):
+        owner = stray.name.removeprefix(f".{cache.name}.").split(".")[0]
+        if owner == str(os.getpid()) or not _is_alive(owner):
+            stray.unlink(missing_ok=True)
+
+
+def _is_alive(process: str) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:  # another user's
+        return True
+    except (ProcessLookupError, OverflowError, ValueError):
+        return False
+    return True
 
 
 def _read(

@@ -15,9 +15,10 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from data.errors import UserError
 from pipelines.edit_file import load_edit
+from pipelines.explore_about import LISTED
 from pipelines.explore_app import Explorer
 from pipelines.explore_scenes import open_world
-from pipelines.explore_web import Web
+from pipelines.explore_web import EVERYWHERE, Web
 
 
 class Handler(WSGIRequestHandler):
@@ -51,7 +52,8 @@ def explore(
         UserError: the run, the source, the edit or the address is unfit.
     """
     world = open_world(run, data)
-    start = load_edit(Path(edit), world.ranges) if edit else None
+    lengths = [len(video) for video in world.videos[:LISTED]]
+    start = load_edit(Path(edit), world.ranges, lengths) if edit else None
     explorer = Explorer(world, start)
     server = serve(explorer, host, port)
     url = f"http://{_shown(host)}:{server.port}/"
@@ -95,6 +97,5 @@ def serve(explorer: Explorer, host: str, port: int) -> BaseWSGIServer:
 
 def _shown(host: str) -> str:
     """The host as it stands in an address that a browser takes."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
     bare = host.strip("[]")
-    return everywhere.get(bare, f"[{bare}]" if ":" in bare else bare)
+    return EVERYWHERE.get(bare, f"[{bare}]" if ":" in bare else bare)

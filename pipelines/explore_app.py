@@ -114,29 +114,24 @@ class Explorer:
         """The picture of exactly the particles that are sent."""
         sent = read_json(request, ("particles", "clip", "frame"))
         particles = read_particles(sent.get("particles"), self.world.ranges)
-        rest = None
-        if sent.get("clip") is not None:
-            rest = self.scenes.scene(*_named_place(sent)).rest
+        rest = None if sent.get("clip") is None else self.scenes.rest(*_named_place(sent))
         return png_response(self.scenes.draw(particles, rest))
 
     def upload(self, request: Request) -> Response:
         """A dropped file becomes a clip."""
         if request.mimetype != "application/octet-stream":
             raise Refused("send the file with Content-Type: application/octet-stream", 415)
-        most = self.limits.upload_bytes
-        if (request.content_length or 0) > most:
-            raise Refused(f"the file is too large: at most {most >> 20} MB: cut it", 413)
-        request.max_content_length = most
+        request.max_content_length = self.limits.upload_bytes
         name = _shown(unquote(request.headers.get("X-Name", "")))
-        with self._heavy:
-            dropped = read_dropped(
-                request.stream,
-                name,
-                self.world.model.size,
-                self.world.dlp.frames,
-                self.limits.pixels,
-                self.limits.frames,
-            )
+        dropped = read_dropped(
+            request.stream,
+            name,
+            self.world.model.size,
+            self.world.dlp.frames,
+            self.limits.pixels,
+            self.limits.frames,
+            self._heavy,
+        )
         clip = self.scenes.add(dropped.video)
         frames = len(dropped.video)
         return json_response({"clip": clip, "frames": frames, "name": name, "note": dropped.note})
@@ -193,14 +188,9 @@ class Explorer:
     def rollout(self, request: Request, name: str) -> Response:
         """How far a rollout is, and what it came to."""
         job = self.jobs.get(name)
-        answer = {
-            "state": job.state,
-            "done": job.done,
-            "total": job.total,
-            "error": job.error,
-        }
-        if job.state == "done" and job.result is not None:
-            answer["result"] = told(job.result, f"/api/rollouts/{name}")
+        answer = {part: getattr(job, part) for part in ("state", "done", "total", "error")}
+        if answer["state"] == "done":
+            answer["result"] = told(self._done(name), f"/api/rollouts/{name}")
         return json_response(answer)
 
     def cancel(self, request: Request, name: str) -> Response:

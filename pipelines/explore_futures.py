@@ -150,7 +150,7 @@ def told(futures: Futures, address: str) -> dict[str, Any]:
         address: of the rollout, for its pictures.
     """
     h, w = futures.seen.frames.shape[1:3]
-    samples = [] if futures.samples is None else _places(futures.samples)
+    several = futures.samples
     both = {"original": futures.original, "changed": futures.changed}
     return {
         "size": [h, w],
@@ -169,7 +169,8 @@ def told(futures: Futures, address: str) -> dict[str, Any]:
             for name, future in both.items()
         },
         "past": _places(futures.seen),
-        "samples": samples,
+        "samples": [] if several is None else _places(several),
+        "sample_ids": [] if several is None else several.identity.tolist(),
     }
 
 

@@ -7,9 +7,7 @@ import secrets
 import sys
 import threading
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from data.errors import UserError
@@ -65,11 +63,8 @@ class Job(Generic[Result]):
 
     def run(self) -> None:
         """Work, in the thread that calls."""
-        if not self._become("running"):
-            return
         try:
-            self.result = self._work(self)
-            self._become("done")
+            self._become("done", self._work(self))
         except Cancelled:
             pass
         except UserError as error:
@@ -80,11 +75,19 @@ class Job(Generic[Result]):
             self.error = "the server made a mistake: its terminal says which"
             self._become("failed")
 
-    def _become(self, state: str) -> bool:
+    def begin(self) -> bool:
+        """Whether it was waiting; it is to run now."""
         with self._lock:
-            if not self.over:
+            if self.state != "waiting":
+                return False
+            self.state = "running"
+            return True
+
+    def _become(self, state: str, result: Result | None = None) -> None:
+        with self._lock:
+            if not self.over:  # a job that was cancelled in its last step has no result
+                self.result = result
                 self.state = state
-            return self.state == state
 
 
 class Jobs(Generic[Result]):
@@ -97,9 +100,9 @@ class Jobs(Generic[Result]):
 
     def __init__(self, at_once: int = AT_ONCE, kept: int = KEPT) -> None:
         self.kept = kept
-        self._lock = threading.Lock()
-        self._jobs: OrderedDict[str, Job[Result]] = OrderedDict()
-        self._queue: SimpleQueue[Job[Result] | None] = SimpleQueue()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._jobs: dict[str, Job[Result]] = {}  # the oldest first
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(at_once)]
         for thread in self._threads:
             thread.start()
@@ -107,16 +110,26 @@ class Jobs(Generic[Result]):
     def _serve(self) -> None:
         if sys.platform == "linux":  # where a thread has a priority of its own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        while (job := self._queue.get()) is not None:
+        while (job := self._next()) is not None:
             job.run()
+
+    def _next(self) -> Job[Result] | None:
+        """The oldest that waits, or comes; None: there will be none."""
+        with self._changed:
+            while not self._closed:
+                job = next((known for known in self._jobs.values() if known.begin()), None)
+                if job is not None:
+                    return job
+                self._changed.wait()
+        return None
 
     def close(self) -> None:
         """Cancel all jobs and wait until their threads have ended."""
-        with self._lock:
+        with self._changed:
+            self._closed = True
             for job in self._jobs.values():
                 job.cancel()
-        for _ in self._threads:
-            self._queue.put(None)
+            self._changed.notify_all()
         for thread in self._threads:
             thread.join()
 
@@ -127,14 +140,14 @@ class Jobs(Generic[Result]):
             Refused: too many are under way.
         """
         job = Job(work, total)
-        with self._lock:
+        with self._changed:
             if len(self._jobs) >= self.kept:
                 over = next((known for known in self._jobs.values() if known.over), None)
                 if over is None:
                     raise Refused("too many rollouts are under way: cancel one, or wait", 429)
                 del self._jobs[over.id]
             self._jobs[job.id] = job
-        self._queue.put(job)
+            self._changed.notify()
         return job
 
     def get(self, name: str) -> Job[Result]:
@@ -143,7 +156,7 @@ class Jobs(Generic[Result]):
         Raises:
             Refused: no such job, or it is long over.
         """
-        with self._lock:
+        with self._changed:
             if name in self._jobs:
                 return self._jobs[name]
         raise Refused("no such rollout, or it is no longer kept: roll out again", 404)

@@ -195,6 +195,17 @@ class Scenes:
             self._scenes.put((clip, number), known)
         return known
 
+    def rest(self, clip: str, number: int) -> Tensor | None:
+        """What a frame has beside its particles; None: the model keeps nothing apart.
+
+        Raises:
+            Refused: no such clip or frame.
+        """
+        if isinstance(self.world.model, MaskedDLP):
+            return self.scene(clip, number).rest
+        self._checked(clip, number)  # without encoding it
+        return None
+
     @torch.no_grad()
     def _encode(self, frames: np.ndarray) -> Scene:
         model = self.world.model

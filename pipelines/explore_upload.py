@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -14,7 +15,13 @@ import numpy as np
 from PIL import Image
 
 from data.containers import known_container
-from data.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_frame_files, read_video
+from data.decode import (
+    IMAGE_FORMATS,
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    read_frame_files,
+    read_video,
+)
 from data.errors import UserError
 from data.frames import Fit, FrameConfig, fit
 from data.videos import Video
@@ -43,6 +50,7 @@ def read_dropped(
     config: FrameConfig,
     most_pixels: int,
     most_frames: int,
+    turn: AbstractContextManager[object],
 ) -> Dropped:
     """Decode a file; it lies on the disk only meanwhile, under a name of the server's own.
 
@@ -54,6 +62,7 @@ def read_dropped(
             in its middle.
         most_pixels: of a frame of the file.
         most_frames: of the clip; the rest is left out.
+        turn: held while decoding, not while the bytes arrive: a slow client holds nobody up.
 
     Raises:
         Refused: not a picture or video, damaged, or its frames are too large.
@@ -67,7 +76,8 @@ def read_dropped(
         with path.open("wb") as file:
             shutil.copyfileobj(body, file)
         try:
-            return _read(path, name, size, config, most_pixels, most_frames)
+            with turn:
+                return _read(path, name, size, config, most_pixels, most_frames)
         except Refused:
             raise
         except UserError as error:  # its own words, with the user's name for the file
@@ -107,7 +117,7 @@ def _check(path: Path, name: str, still: bool, most: int) -> None:
     unreadable = Refused(f"not a readable {'picture' if still else 'video'}: {name}: drop another")
     try:
         if still:
-            with Image.open(path) as image:
+            with Image.open(path, formats=IMAGE_FORMATS) as image:
                 width, height = image.size
         else:
             with path.open("rb") as file:

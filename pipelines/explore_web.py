@@ -40,6 +40,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
+"""What binds to all addresses, and the one of them that a browser here opens."""
 
 Endpoint = Callable[..., Response]
 
@@ -55,7 +57,7 @@ class Web:
     A page of another site can make a browser send requests here, so the names Host and Origin
     must be the server's own. Bound to this machine alone, these are its loopback names; bound to
     another address, that name or any numeric address: names can be made to point here, numbers
-    cannot.
+    cannot. Bound to all addresses, `localhost` too, of who asks from this machine.
 
     Args:
         rules: from `endpoint`.
@@ -87,7 +89,7 @@ class Web:
         except UserError as error:
             return _refusal(str(error), 400)
         except HTTPException as error:
-            return _refusal(_plain(error), error.code or 400)
+            return _refusal(_plain(error, request), error.code or 400)
         except Exception:  # whatever it is, the server lives
             traceback.print_exc(file=sys.stderr)
             return _refusal("the server made a mistake: its terminal says which", 500)
@@ -95,7 +97,7 @@ class Web:
     def _admit(self, request: Request) -> None:
         """Refuse what does not come from this server's own page."""
         host = request.environ.get("HTTP_HOST", "")
-        if not self.own(host):
+        if not self.own(host, request.remote_addr or ""):
             raise Refused("this address is not the server's own: open the one it printed", 403)
         origin = request.headers.get("Origin")
         if origin is not None and origin.lower() != f"http://{host}".lower():
@@ -104,8 +106,8 @@ class Web:
         if site not in ("same-origin", "none") and request.path != "/":
             raise Refused("requests of other sites are refused", 403)
 
-    def own(self, host: str) -> bool:
-        """Whether a Host header names this server."""
+    def own(self, host: str, asker: str) -> bool:
+        """Whether a Host header names this server, for who asks from the address `asker`."""
         try:
             parts = urlsplit(f"//{host}")
             name, port = parts.hostname or "", parts.port or 80
@@ -115,15 +117,17 @@ class Web:
             return False
         if self.host in LOOPBACK:
             return name in LOOPBACK
-        return name == self.host.lower() or _numeric(name)
+        if name == "localhost" and self.host in EVERYWHERE:
+            found = _address(asker.removeprefix("::ffff:"))  # as a socket of both kinds tells IPv4
+            return found is not None and found.is_loopback
+        return name == self.host.lower() or _address(name) is not None
 
 
-def _numeric(name: str) -> bool:
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(name)
+        return ipaddress.ip_address(name)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def page(request: Request, name: str = "index.html") -> Response:
@@ -165,8 +169,8 @@ def _refusal(message: str, status: int) -> Response:
     return json_response({"error": " ".join(message.split())}, status)
 
 
-def _plain(error: HTTPException) -> str:
+def _plain(error: HTTPException, request: Request) -> str:
     """Werkzeug's own refusals in this project's words."""
     told = {404: "there is nothing at this address", 405: "this address takes another method"}
-    told[413] = f"the request is too large: at most {LARGEST} bytes"
+    told[413] = f"too large: at most {(request.max_content_length or 0) >> 20} MB: send less"
     return told.get(error.code or 0, error.name.lower())

@@ -20,7 +20,7 @@ from dynamics.model import GraphDynamics
 from pipelines.checkpoint import WEIGHTS, find_checkpoint, load_config
 from pipelines.config import build
 from pipelines.progress import reporting
-from pipelines.stranger import build_trained, check_numbers
+from pipelines.stranger import build_settings, build_trained
 
 LARGEST_SIDE = 4096
 
@@ -57,8 +57,7 @@ def load_dlp(run: Path, particles: int = 0, folder: Path | None = None) -> Train
     config = load_config(folder)
     size = _size(config.get("size"), folder)
     frames = build(FrameConfig, config.get("frames"), f"{folder}/config.json: frames")
-    check_numbers(config.get("dlp"), f"{folder}/config.json: dlp")
-    settings = build(DLPConfig, config.get("dlp"), f"{folder}/config.json: dlp")
+    settings = build_settings(DLPConfig, config.get("dlp"), f"{folder}/config.json: dlp")
     if particles:
         if settings.model != "dlp":
             raise UserError(f"{run}: its model has a fixed number of particles")
@@ -94,8 +93,7 @@ def load_dynamics(run: Path, dlp: TrainedDLP) -> GraphDynamics:
             f"{folder} was trained by an earlier version: run `particlecast train-dynamics` again, "
             "into a copy of the run without its folder stage2"
         )
-    check_numbers(saved, f"{folder}/config.json: dynamics")
-    settings = build(DynamicsConfig, saved, f"{folder}/config.json: dynamics")
+    settings = build_settings(DynamicsConfig, saved, f"{folder}/config.json: dynamics")
     features, size = dlp.model.config.features, dlp.model.size
     model = build_trained(folder, lambda: GraphDynamics(settings, features, size))
     return model.eval().requires_grad_(False)

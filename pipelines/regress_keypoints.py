@@ -126,7 +126,7 @@ def regress_keypoints(
         "error": error(predicted, test.truth),
         "by_inputs": by_inputs,
         "curve": curve(mine[0], train.truth, mine[1], test.truth),
-        "mean_log_variance": float(test.log_variance.mean()),
+        "mean_log_variance": uncertainty(test),
         "machine": machine(),
     }
     if checkpoints:
@@ -147,7 +147,12 @@ def _inputs(variance: bool, appearance: bool) -> str:
     return names.get((variance, appearance), "and both" if variance else "and features")
 
 
-def among_checkpoints(run: Path, dataset: Dataset) -> list[dict[str, float]]:
+def uncertainty(faces: Faces) -> float | None:
+    """Their mean log sigma^2; None if it is a constant of the model's, as KeyNet's."""
+    return float(faces.log_variance.mean()) if np.ptp(faces.log_variance) else None
+
+
+def among_checkpoints(run: Path, dataset: Dataset) -> list[dict[str, Any]]:
     """Each checkpoint's mean log sigma^2 and its errors, oldest first.
 
     The validation error is of a regression from training images, all without labels of the tests.
@@ -161,7 +166,7 @@ def among_checkpoints(run: Path, dataset: Dataset) -> list[dict[str, float]]:
         rows.append(
             {
                 "step": int(folder.name.removeprefix("step_")),
-                "mean_log_variance": float(val.log_variance.mean()),
+                "mean_log_variance": uncertainty(val),
                 "validation_error": error(predict(val.inputs(), weight), val.truth),
                 "test_error": error(predict(test.inputs(), weight), test.truth),
             }
@@ -192,15 +197,14 @@ def page(result: dict[str, Any]) -> str:
             "| checkpoint, step | mean log sigma^2 | validation error, % | test error, % |",
             "|---:|---:|---:|---:|",
             *(
-                f"| {row['step']} | {row['mean_log_variance']:.3f} | "
+                f"| {row['step']} | {_sigma(row['mean_log_variance'])} | "
                 f"{row['validation_error']:.2f} | {row['test_error']:.2f} |"
                 for row in rows
             ),
             "",
-            *(
-                f"Chosen by {title}: step {best['step']}, test error {best['test_error']:.2f} %."
-                for title, best in chosen(rows).items()
-            ),
+            *(f"Chosen by {title}: {_told(best)}." for title, best in chosen(rows).items()),
+            "",
+            "By uncertainty, only among those from half of the training on: sigma starts small.",
         ]
     lines += [
         "",
@@ -214,10 +218,25 @@ def page(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def chosen(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """The checkpoint that each way of choosing takes; the least of the rows' figures."""
+def _sigma(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _told(row: dict[str, Any] | None) -> str:
+    return f"step {row['step']}, test error {row['test_error']:.2f} %" if row else "-"
+
+
+def chosen(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any] | None]:
+    """The checkpoint that each way of choosing takes; the least of the rows' figures.
+
+    Log sigma^2 starts small and rises to what it should be, so the early ones are sure of
+    themselves for no reason: by uncertainty, none before half of the training's steps is taken.
+    None: the model has no sigma of its own.
+    """
+    last = max(row["step"] for row in rows)
+    sure = [r for r in rows if 2 * r["step"] >= last and r["mean_log_variance"] is not None]
     return {
-        "mean uncertainty": min(rows, key=lambda row: row["mean_log_variance"]),
+        "mean uncertainty": min(sure, key=lambda row: row["mean_log_variance"], default=None),
         "validation error": min(rows, key=lambda row: row["validation_error"]),
         "the test itself (a bound)": min(rows, key=lambda row: row["test_error"]),
     }

@@ -24,6 +24,8 @@ from pipelines.checkpoint import (
 from pipelines.stage import Stage
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+MISSING = object()
+"""In place of a setting that is not there, which differs from one that is None."""
 FIELDS = ("step", "seed", "elapsed", "best", "optimizer", "precision")
 
 
@@ -75,11 +77,12 @@ def restore(
 
 def _difference(name: str, saved: Any, described: Any) -> str:
     """The first field in which two settings differ."""
-    before, now = saved.get(name), described.get(name)
+    before, now = saved.get(name, MISSING), described.get(name, MISSING)
     if isinstance(before, dict) and isinstance(now, dict):
-        inner = next(key for key in sorted(before | now) if before.get(key) != now.get(key))
-        return f"{name}.{_difference(inner, before, now)}"
-    return f"{name} was {before} and is {now} now"
+        differ = (k for k in sorted(before | now) if before.get(k, MISSING) != now.get(k, MISSING))
+        return f"{name}.{_difference(next(differ), before, now)}"
+    was, is_now = ("missing" if value is MISSING else value for value in (before, now))
+    return f"{name} was {was} and is {is_now} now"
 
 
 def _fault(state: dict[str, Any], folder: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,15 +13,19 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from data.errors import UserError
 from pipelines.checkpoint import check_shapes, load_model_weights
+from pipelines.config import build
 
 LARGEST, DEEPEST = 4096, 64
+"""Of sizes and counts, which are whole numbers; and of layers."""
 Model = TypeVar("Model", bound=nn.Module)
+Config = TypeVar("Config")
 
 
-def check_numbers(values: Any, where: str) -> None:
-    """Stop at a number that no model here can be built with.
+def build_settings(cls: type[Config], values: Any, where: str) -> Config:
+    """`config.build`, that also stops at a number which no model here can be built with.
 
     Args:
+        cls: the dataclass.
         values: a group of config.json, unchecked.
         where: the file and the group, for the error.
 
@@ -29,10 +35,15 @@ def check_numbers(values: Any, where: str) -> None:
     for name, value in values.items() if isinstance(values, dict) else ():
         if value is None:
             raise UserError(f"{where}: {name} is null, expected a value: train again")
-        if isinstance(value, int | float) and abs(value) > LARGEST:
+    settings = build(cls, values, where)
+    for name, value in asdict(settings).items():  # type: ignore[call-overload]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{where}: {name} is {value}, not finite: train again")
+        if isinstance(value, int) and abs(value) > LARGEST:
             raise UserError(f"{where}: {name} is {value:.6g}, larger than {LARGEST}: train again")
-        if name == "layers" and isinstance(value, int) and value > DEEPEST:
+        if name == "layers" and value > DEEPEST:
             raise UserError(f"{where}: {value} layers, more layers than {DEEPEST}: train again")
+    return settings
 
 
 def build_trained(folder: Path, build: Callable[[], Model]) -> Model:

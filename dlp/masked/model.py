@@ -1,7 +1,7 @@
 """The paper's masked model: particles within their masks, the picture's features outside.
 
-DLP, section 4.3: for scenes that are not made of objects. Positions, appearance, prior and losses
-are those of the object model.
+DLP, section 4.3: for scenes that are not made of objects. Appearance, prior and losses are those of
+the object model.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from torch.nn import functional as F
 
 from dlp.config import DLPConfig
 from dlp.losses import Loss, gaussian_kl
-from dlp.masked.landmarks import LandmarkModel, heatmaps, in_use, masks, trunk
+from dlp.masked.head import HeatmapHead
+from dlp.masked.landmarks import LandmarkModel, in_use, masks, trunk
 from dlp.masked.tps import random_warp
 from dlp.model import Encoding
 from dlp.paper.background import CELL, ParticleMap, painter
 from dlp.paper.objective import distance, divergence, draw
-from dlp.paper.posterior import AppearanceEncoder, PositionEncoder
+from dlp.paper.posterior import AppearanceEncoder
 from dlp.paper.prior import PatchPrior
 from dlp.paper.vgg import VGGDistance
 from dlp.particles import Particles
@@ -56,8 +57,8 @@ class MaskedDLP(LandmarkModel):
         width, k = config.width, config.particles
         super().__init__(config, size, (k, size[0] // CELL, size[1] // CELL), perceptual)
         self.prior = PatchPrior(config, stride=2)
-        self.position = PositionEncoder(config, trunk(width))
-        self.position.heat = heatmaps(width, config.particles)
+        self.trunk = trunk(width)
+        self.position = HeatmapHead(k, width, self.cells[0] * self.cells[1])
         self.appearance = AppearanceEncoder(config)
         # As coarse and as thin as published: detail must come through the particles.
         self.bypass = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(4 * width, k, 1))
@@ -72,8 +73,8 @@ class MaskedDLP(LandmarkModel):
         Args:
             prior_sees: another picture for the prior, of which only the proposals are told.
         """
-        features = self.position.trunk(image - 0.5)
-        mean, log_variance = self.position.read(features)
+        features = self.trunk(image - 0.5)
+        mean, log_variance = self.position(features)
         position = draw(mean, log_variance) if sample else mean
         # Glimpses tell what is there; where that is, the decoder's maps alone teach.
         _, appearance, log_appearance = self.appearance(image, position.detach())

@@ -34,13 +34,12 @@ class PositionEncoder(nn.Module):
 
     Args:
         config: the settings.
-        features: what reads an image, to 4 * width channels at a quarter of its side; None: trunk.
     """
 
-    def __init__(self, config: DLPConfig, features: nn.Module | None = None) -> None:
+    def __init__(self, config: DLPConfig) -> None:
         super().__init__()
         width, k = config.width, config.particles
-        self.trunk = features or trunk(width)
+        self.trunk = trunk(width)
         self.heat = nn.Conv2d(4 * width, k, 1)
         # A head of its own for each particle: [k, c, 2] and [k, 2].
         self.weight = nn.Parameter(0.01 * torch.randn(k, 4 * width, 2))
@@ -48,10 +47,7 @@ class PositionEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of z_p, [b, k, 2] both, from `image` [b, 3, h, w]."""
-        return self.read(self.trunk(image - 0.5))
-
-    def read(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The same from what the trunk made of the image, [b, c, h / 4, w / 4]."""
+        features = self.trunk(image - 0.5)
         weight, mean = spatial_softmax(self.heat(features))
         there = torch.einsum("bkhw,bchw->bkc", weight, features)
         return mean, torch.einsum("bkc,kcn->bkn", there, self.weight) + self.bias

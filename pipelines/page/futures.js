@@ -17,14 +17,18 @@ export class Futures {
   constructor(scene, source, player, { about, say, tell }) {
     Object.assign(this, { scene, source, player, about, say, tell });
     this.running = null; // the id of what is being rolled out
-    this.rolled = null; // of which edit the shown futures are
+    this.rolled = null; // {key, edit}: of which scene the shown futures are
     this.limit();
     find("roll").addEventListener("click", () => this.start());
     find("cancel").addEventListener("click", () => this.stop());
     addEventListener("pagehide", () => this.running && cancel(this.running));
-    scene.addEventListener("change", () => {
-      find("stale").hidden = !this.rolled || this.rolled === scene.edit;
-    });
+    scene.addEventListener("change", () => this.compare());
+  }
+
+  /** Say so when the scene is not the one whose futures are shown. */
+  compare() {
+    const { rolled, scene } = this;
+    find("stale").hidden = !rolled || (rolled.key === scene.key && rolled.edit === scene.edit);
   }
 
   limit() {
@@ -53,7 +57,7 @@ export class Futures {
     if (!this.about.forecasts || this.running || this.asking) return;
     this.asking = true;
     const { clip, frame } = this.scene.place;
-    const { edit } = this.scene;
+    const { key, edit } = this.scene;
     const asked = {
       clip, frame, edit: toFile(edit, this.source.clip),
       horizon: this.number("horizon"), samples: this.number("samples"), seed: 0,
@@ -64,8 +68,8 @@ export class Futures {
       const result = await this.follow(this.running);
       if (!result) return;
       await this.open(this.running, result, edit);
-      this.rolled = edit;
-      find("stale").hidden = this.scene.edit === edit;
+      this.rolled = { key, edit };
+      this.compare();
     } catch (problem) {
       this.tell(problem);
     } finally {

@@ -4,8 +4,8 @@ import { AHEAD } from "./draw.js";
 
 const REACH = { mouse: 12, pen: 16, touch: 24 }; // screen pixels around a particle's centre
 const LONG = 500; // ms of a long press
-const STILL = 6; // screen pixels that a finger may tremble
-const same = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]) < STILL;
+const STILL = { mouse: 3, pen: 6, touch: 6 }; // screen pixels that a hand may tremble
+const away = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
 
 export class Gestures {
   /**
@@ -18,19 +18,24 @@ export class Gestures {
     this.tool = "move";
     this.drag = null;
     this.count = 0;
+    this.before = [[], []]; // what was selected before each of the last two presses
     for (const stage of [view.frame, view.picture]) this.listen(stage);
   }
 
   listen(stage) {
+    const { scene } = this;
     const { overlay } = stage;
     const on = (name, act) => overlay.addEventListener(name, (event) => act.call(this, event, stage));
     on("pointerdown", this.down);
     on("pointermove", this.go);
     on("pointerup", this.up);
     on("pointercancel", this.up);
+    on("lostpointercapture", this.up);
     on("pointerleave", () => this.hover(null, overlay));
     on("dblclick", (event) => {
-      if (!this.hit(event, stage)) this.add(this.place(event, stage));
+      if (this.hit(event, stage)) return;
+      scene.select(this.before[0]); // its own presses have let go of it
+      this.add(this.place(event, stage));
     });
     on("contextmenu", (event) => event.preventDefault()); // a long press selects
     // A finger on empty ground scrolls the page, one on a particle moves it.
@@ -62,15 +67,18 @@ export class Gestures {
   }
 
   down(event, stage) {
-    if (event.button !== 0) return;
+    if (this.drag || !event.isPrimary || event.button !== 0) return; // a second finger
     const { scene } = this;
+    this.before = [this.before[1], scene.selected];
     const particle = this.hit(event, stage);
     const place = this.place(event, stage);
     const several = event.shiftKey || event.ctrlKey || event.metaKey || this.tool === "select";
     if (this.tool === "add") return this.add(place);
     const kind = !particle ? "box" : event.altKey || this.tool === "push" ? "push" : "move";
     const start = this.point(event, stage);
-    const drag = { kind, place, stage, start, before: scene.selected, name: `drag ${this.count++}` };
+    const drag = {
+      kind, place, stage, start, before: scene.selected, name: `drag ${this.count++}`, pointer: event.pointerId,
+    };
     if (particle) {
       if (several) scene.toggle(particle.id);
       else if (!scene.selected.includes(particle.id)) scene.select([particle.id]);
@@ -99,8 +107,9 @@ export class Gestures {
   go(event, stage) {
     const { drag, scene, view } = this;
     if (!drag) return this.hover(this.hit(event, stage), stage.overlay);
-    if (drag.stage !== stage) return;
-    if (!drag.moved && same(drag.start, this.point(event, stage)) && drag.timer) return;
+    if (drag.stage !== stage || drag.pointer !== event.pointerId) return;
+    const still = STILL[event.pointerType] ?? STILL.mouse;
+    if (!drag.moved && away(drag.start, this.point(event, stage)) < still) return;
     drag.moved = true;
     const place = this.place(event, stage);
     if (drag.kind === "box") {
@@ -118,8 +127,9 @@ export class Gestures {
     }
   }
 
-  up() {
-    clearTimeout(this.drag?.timer);
+  up(event) {
+    if (this.drag?.pointer !== event.pointerId) return;
+    clearTimeout(this.drag.timer);
     this.drag = null;
     this.view.box = null;
     this.view.ask();

@@ -11,6 +11,7 @@ import { Panel } from "./panel.js";
 import { Player } from "./player.js";
 import { Scene } from "./scene.js";
 import { Source } from "./source.js";
+import { keep, kept } from "./storage.js";
 import { View } from "./view.js";
 
 const find = (id) => document.getElementById(id);
@@ -36,10 +37,10 @@ function chooseTheme() {
     root.dataset.theme = theme;
     find("theme").textContent = theme === "dark" ? "Light" : "Dark";
   };
-  set(localStorage.getItem("theme") ?? (dark.matches ? "dark" : "light"));
+  set(kept("localStorage", "theme") ?? (dark.matches ? "dark" : "light"));
   find("theme").addEventListener("click", () => {
     set(root.dataset.theme === "dark" ? "light" : "dark");
-    localStorage.setItem("theme", root.dataset.theme);
+    keep("localStorage", "theme", root.dataset.theme);
   });
 }
 
@@ -71,7 +72,7 @@ function follow(scene) {
     find("redo").disabled = !scene.canRedo;
     find("reset").disabled = !scene.touched;
   };
-  scene.addEventListener("change", update);
+  for (const name of ["change", "shorten"]) scene.addEventListener(name, update);
   const tellChosen = () => {
     const { chosen } = scene;
     if (chosen.length === 1) say(describe(chosen[0]));
@@ -88,16 +89,14 @@ async function start() {
   const [height, width] = about.size;
   find("about").textContent = `${about.source} · ${about.k} particles · ${width}×${height}`;
 
-  const scene = new Scene(JSON.stringify([about.run, about.source, about.edit]));
-  scene.size = about.size;
-  scene.live = about.live;
+  const scene = new Scene({ about, say, tell });
   const view = new View(scene, { live: about.live, tell });
   for (const stage of [view.frame, view.picture]) stage.setSize(about.size);
   const add = adder(scene);
   const gestures = new Gestures(scene, view, add);
   const panel = new Panel(scene, about, say);
   const source = new Source(scene, view, { about, say, tell });
-  const player = new Player();
+  const player = new Player(about.attention);
   const futures = new Futures(scene, source, player, { about, say, tell });
   const updateChips = showChips(scene, view);
   follow(scene);

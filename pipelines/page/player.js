@@ -7,7 +7,8 @@ const find = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Player {
-  constructor() {
+  /** @param {boolean} attention whether the graph's edges have weights. */
+  constructor(attention) {
     this.stages = [new Stage(find("original")), new Stage(find("changed"))];
     this.result = null;
     this.step = 0;
@@ -20,6 +21,12 @@ export class Player {
     for (const id of ["show-tracks", "show-edges", "show-fan"]) {
       find(id).addEventListener("change", () => this.ask());
     }
+    find("legend").textContent = attention
+      ? "Graph: the bolder an edge, the more attention is paid along it."
+      : "Graph: who is told of whom; all edges count alike.";
+    find("show-edges").addEventListener("change", ({ target }) => {
+      find("legend").hidden = !target.checked;
+    });
     this.stages.forEach((stage, which) => {
       stage.paint = (context) => this.result && this.paint(context, stage, which);
     });
@@ -129,20 +136,26 @@ export class Player {
 
   /** Where each sampled future goes: faint as a whole, with a dot at the step that is shown. */
   paintFan(context, stage, { ids }) {
-    const { samples } = this.result;
+    const { samples, sample_ids: known } = this.result;
     const opacity = Math.min(0.5, Math.max(0.2, 2 / samples.length));
-    for (const future of samples) {
+    const paintTrack = (track, hue) => {
+      path(context, track);
+      context.strokeStyle = hue;
+      context.globalAlpha = opacity;
+      context.lineWidth = 1.5;
+      context.stroke();
+      if (track[this.step]) dot(context, track[this.step], 2.5, hue, 0.6);
+    };
+    samples.forEach((future, number) => {
+      const who = future.map((_, t) => known?.[number][t] ?? ids[0]);
       future[0].forEach((_, row) => {
-        const hue = colour(ids[0][row]);
-        const track = future.map((all) => all[row] && stage.toScreen(all[row]));
-        path(context, track);
-        context.strokeStyle = hue;
-        context.globalAlpha = opacity;
-        context.lineWidth = 1.5;
-        context.stroke();
-        if (track[this.step]) dot(context, track[this.step], 2.5, hue, 0.6);
+        // A row may hold another particle from one step to the next: each has a track of its own.
+        for (const identity of new Set(who.map((all) => all[row]))) {
+          const at = (all, t) => who[t][row] === identity && all[row] && stage.toScreen(all[row]);
+          paintTrack(future.map(at), colour(identity));
+        }
       });
-    }
+    });
     context.globalAlpha = 1;
   }
 

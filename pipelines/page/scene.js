@@ -1,40 +1,80 @@
 /** The scene of this tab: what was found, what was done to it, and what is selected. */
 
+import { Refused } from "./api.js";
 import { NOTHING, applied, isNothing, restored, withCopy, withSettings, without } from "./edit.js";
+import { keep, kept } from "./storage.js";
 
 const STEPS = 100; // that can be undone
 const FRESH = Object.freeze({ past: [], now: { edit: NOTHING, what: "" }, future: [] });
 
-/** Tells "change" (the scene is another), "select", and "settle" (a gesture has ended). */
+/** All that can be undone with its older half left out, or null when only what is now is left. */
+function shorter(histories) {
+  const all = Object.entries(histories);
+  const half = ({ past }) => past.slice(Math.ceil(past.length / 2));
+  if (all.some(([, { past }]) => past.length)) {
+    return Object.fromEntries(all.map(([key, one]) => [key, { ...one, past: half(one) }]));
+  }
+  if (!all.some(([, { future }]) => future.length)) return null;
+  return Object.fromEntries(all.map(([key, { now }]) => [key, { ...FRESH, now }]));
+}
+
+/**
+ * Tells "change" (the scene is another), "select", "settle" (a gesture has ended), and "shorten"
+ * (less can be undone).
+ */
 export class Scene extends EventTarget {
-  /** @param {string} of names the server's run and data: another's edits are not taken up. */
-  constructor(of) {
+  /**
+   * @param {{about: object, say: (words: string) => void, tell: (problem: Error) => void}} options
+   */
+  constructor({ about, say, tell }) {
     super();
-    this.of = of;
+    // Another server's edits are not taken up.
+    this.of = JSON.stringify([about.run, about.source, about.edit]);
+    Object.assign(this, { size: about.size, live: about.live, most: about.limits.particles, say, tell });
     this.found = [];
     this.place = null; // {clip, frame, name}
     this.selected = [];
     this.gesture = null;
     this.histories = {};
-    this.size = [1, 1];
     this.particles = [];
+    this.remembering = false; // it is about to
+    this.full = false; // and that was said
+    addEventListener("pagehide", () => this.remember());
   }
 
   /** The place that this tab was at before it was loaded anew, or null. */
   recall() {
-    const kept = JSON.parse(sessionStorage.getItem("particlecast") ?? "null");
-    if (kept?.of !== this.of) return null;
-    this.histories = kept.histories;
-    return kept.place;
+    const before = kept("sessionStorage", "particlecast");
+    if (before?.of !== this.of) return null;
+    this.histories = before.histories;
+    return before.place;
   }
 
+  /** After what is going on has been said, so that these words are the last; never within a gesture. */
+  rememberSoon() {
+    if (this.remembering || this.gesture !== null) return;
+    this.remembering = true;
+    queueMicrotask(() => {
+      this.remembering = false;
+      this.remember();
+    });
+  }
+
+  /** Keep all for when the tab is loaded anew; when that is too much, less can be undone. */
   remember() {
-    const { of, place, histories } = this;
-    try {
-      sessionStorage.setItem("particlecast", JSON.stringify({ of, place, histories }));
-    } catch {
-      this.histories = { [this.key]: { ...FRESH, now: this.history.now } }; // it is full
+    if (!this.place) return;
+    const { of, place } = this;
+    const fits = (histories) => keep("sessionStorage", "particlecast", { of, place, histories });
+    let { histories } = this;
+    while (histories && !fits(histories)) histories = shorter(histories);
+    if (!histories) {
+      if (!this.full) this.say("This tab's storage is full: save the edit, a reload may lose it.");
+    } else if (histories !== this.histories) {
+      this.histories = histories;
+      this.say("This tab's storage is full: the oldest steps cannot be undone any more.");
+      this.dispatchEvent(new Event("shorten"));
     }
+    this.full = !histories;
   }
 
   get key() {
@@ -64,7 +104,7 @@ export class Scene extends EventTarget {
 
   refresh() {
     this.particles = applied(this.found, this.edit);
-    this.remember();
+    this.rememberSoon();
     const there = this.selected.filter((id) => this.get(id));
     if (there.length < this.selected.length) this.select(there);
     this.dispatchEvent(new Event("change"));
@@ -107,6 +147,7 @@ export class Scene extends EventTarget {
     if (this.gesture === null) return;
     this.gesture = null;
     this.dispatchEvent(new Event("settle"));
+    this.rememberSoon();
   }
 
   /** Change each selected particle by what `settings` says of it. */
@@ -145,14 +186,30 @@ export class Scene extends EventTarget {
       edit = made.edit;
       return made.id;
     });
-    this.change(edit, "duplicate");
-    this.select(ids);
+    this.grow(edit, "duplicate", ids);
   }
 
   add(like, position) {
     const made = withCopy(this.edit, like, this.inside(position));
-    this.change(made.edit, "add");
-    this.select([made.id]);
+    this.grow(made.edit, "add", [made.id]);
+  }
+
+  /** @throws {Refused} when the edit adds more than the server draws; who was deleted counts too. */
+  checkRoom(edit) {
+    if (this.found.length + edit.added.length <= this.most) return;
+    throw new Refused(`A scene has room for ${this.most} particles: delete some that were added.`);
+  }
+
+  /** Replace the edit by one that adds, if there is room, and select the new ones. */
+  grow(edit, what, ids) {
+    try {
+      this.checkRoom(edit);
+    } catch (problem) {
+      this.tell(problem);
+      return;
+    }
+    this.change(edit, what);
+    this.select(ids);
   }
 
   restore() {

@@ -114,6 +114,7 @@ export class Source {
     if (!there) throw new Refused(`The edit is of ${name ?? `video ${video}`}: open that first.`);
     await this.go(there, frame);
     if (this.scene.place?.clip !== there.clip || this.scene.place.frame !== frame) return;
+    this.scene.checkRoom(edit);
     this.scene.change(edit, "open edit");
   }
 

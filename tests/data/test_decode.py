@@ -137,3 +137,18 @@ def test_bad_frames_say_what_is_wrong(tmp_path):
     Image.new("RGB", (32, 64)).save(files[1])
     with pytest.raises(BadFile, match=r"different sizes: .*1\.jpg: 32x64.*64x64"):
         list(read_frame_files(files, ALL).frames)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "TIFF"])
+def test_an_image_is_taken_for_nothing_but_what_is_known(tmp_path, kind):
+    path = tmp_path / "0.png"
+    Image.fromarray(moving_square(1)[0]).save(path, kind)
+    with pytest.raises(BadFile, match=r"damaged image: .*0\.png"):
+        next(read_frame_files([path], ALL).frames)
+
+
+def test_a_phones_picture_of_several_is_its_first(tmp_path):
+    first, second = (Image.fromarray(np.full((16, 16, 3), tone, np.uint8)) for tone in (40, 200))
+    first.save(tmp_path / "0.jpg", "MPO", save_all=True, append_images=[second])
+    frame = next(read_frame_files([tmp_path / "0.jpg"], ALL).frames)
+    assert frame.mean() == pytest.approx(40, abs=3)

@@ -160,6 +160,8 @@ def test_annotated_faces_are_split_by_person(tmp_path: Path) -> None:
         ((",train,", ",learn,"), "needs a set"),
         (("s0/0.png", "../0.png"), "image missing"),
         (("s1/0.png,s1,train,", "s1/0.png,s1,train,1,"), "line 5"),
+        (("s4/1.png,s4,test,", "s4/1.png,s4,train,"), "s4 is in test and, by s4/1.png, in train"),
+        (("s4/1.png,s4,test,", "s4/1.png,s0,test,"), "s0 is in train and, by s4/1.png, in test"),
     ],
 )
 def test_damaged_annotations_are_told(tmp_path: Path, change: tuple[str, str], said: str) -> None:

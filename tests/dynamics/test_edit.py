@@ -142,6 +142,13 @@ def test_a_removed_particle_has_no_influence_any_more() -> None:
         (Edit(removed=(3, 3)), "row 3 is named twice"),
         (Edit((Change(0, appearance=(1.0,)),)), "appearance has 1 features: the model's has 3"),
         (Edit(added=(Added((0, 0), (1.0,) * 4),)), "appearance has 4 features"),
+        (Edit((Change(0, scale=0),)), "scale must be positive and finite, found 0"),
+        (Edit((Change(0, scale=-1.5),)), "scale must be positive and finite, found -1.5"),
+        (Edit((Change(0, scale=float("nan")),)), "scale .* found nan"),
+        (Edit((Change(0, transparency=1.5),)), r"transparency must be in \[0, 1\], found 1.5"),
+        (Edit((Change(0, transparency=float("nan")),)), "transparency .* found nan"),
+        (Edit(added=(Added((0, 0), LOOKS, scale=-2.0),)), "scale .* found -2.0"),
+        (Edit(added=(Added((0, 0), LOOKS, transparency=-0.1),)), "transparency .* found -0.1"),
     ],
 )
 def test_an_edit_that_does_not_fit_is_refused(edit: Edit, word: str) -> None:

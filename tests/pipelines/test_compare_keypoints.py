@@ -23,8 +23,15 @@ def test_each_case_is_trained_and_measured_once_and_told(tmp_path: Path) -> None
         out.mkdir(parents=True)
         seed = int(out.parent.name)
         inputs = {"positions": 5.0 + seed, "and variances": 4.0, "and features": 3.0}
-        names = ("mean_log_variance", "validation_error", "test_error")
-        rows = [dict(zip(names, row, strict=True)) for row in ((-5, 9.0, 8.0), (-4, 7.0, 6.0))]
+        names = ("step", "mean_log_variance", "validation_error", "test_error")
+        figures: list[tuple[float | None, ...]] = [
+            (4, -6, 9.5, 9.0),
+            (5, -5, 9.0, 8.0),
+            (10, -4, 7.0, 6.0),
+        ]
+        if "zhang" in str(out):
+            figures = [(step, None, *errors) for step, _, *errors in figures]
+        rows = [dict(zip(names, row, strict=True)) for row in figures]
         found = {"by_inputs": inputs | {"and both": 2.0}, "checkpoints": rows}
         (out / "keypoints.json").write_text(json.dumps(found))
 
@@ -38,8 +45,19 @@ def test_each_case_is_trained_and_measured_once_and_told(tmp_path: Path) -> None
     assert next(words for words in said if "keynet" in words)[-2:] == ("--dlp.model", "keynet")
     row = "5.50 (5.00 to 6.00) | 4.00 (4.00 to 4.00) | 3.00 (3.00 to 3.00) | 2.00 (2.00 to 2.00)"
     assert f"| keynet | 2 | {row} | 8.00 (8.00 to 8.00) | 6.00 (6.00 to 6.00) |" in text
+    assert f"| zhang | 2 | {row} | - | 6.00 (6.00 to 6.00) |" in text
     assert (tmp_path / "keypoints.md").read_text() == text
     compare(tmp_path, "synthetic:faces", length, seeds=2, run=run)
     assert len(said) == 2 * 2 * len(CASES)
+    for other, told in (
+        (("synthetic:faces", ("--max-steps", "20")), "length --max-steps 10, this is with --max-s"),
+        (("orl", length), "data synthetic:faces, this is with orl: .* another --out"),
+    ):
+        with pytest.raises(UserError, match=f"keynet/0 was trained with {told}"):
+            compare(tmp_path, *other, seeds=3, run=run)
+    with pytest.raises(UserError, match=r"options none, this is with --dlp.width 8"):
+        compare(tmp_path, "synthetic:faces", length, 3, "", ("--dlp.width", "8"), run)
+    assert len(said) == 2 * 2 * len(CASES)
+    assert (tmp_path / "keypoints.md").read_text() == text
     with pytest.raises(UserError, match="no such case"):
         compare(tmp_path, "synthetic:faces", length, seeds=1, only="cubes", run=run)

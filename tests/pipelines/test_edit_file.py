@@ -18,6 +18,7 @@ from tests.pipelines.exploring import NOTHING, edited
 from tests.pipelines.test_explore_scene import ANYTHING, NUMBERS
 
 RANGES = Ranges((32, 48), 3, (0.5, 2.0), (-4.0, 4.0))
+LENGTHS = [24, 24, 15]  # frames of the clips
 LOOKS = [0.5, -1.0, 2.0]
 SAVED: dict[str, Any] = {
     "format": "particlecast-edit",
@@ -134,7 +135,32 @@ def test_anything_is_read_or_refused_in_one_line(value: Any) -> None:
 def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "edit.json"
     path.write_text(json.dumps(SAVED))
-    assert load_edit(path, RANGES) == SAVED
+    assert load_edit(path, RANGES, LENGTHS) == SAVED
+    dropped = {**SAVED, "clip": {"source": "upload", "frame": 200, "name": "film.mp4"}}
+    path.write_text(json.dumps(dropped))
+    assert load_edit(path, RANGES, LENGTHS) == dropped
+
+
+@pytest.mark.parametrize(
+    ("clip", "word"),
+    [
+        (None, "clip: nothing says which frame it is of"),
+        ({"source": "data", "video": 2}, "clip.frame: expected a whole number, found nothing"),
+        ({"source": "data", "frame": 1}, "clip.video: expected a whole number, found nothing"),
+        ({"source": "data", "video": 3, "frame": 1}, "clip.video: must be from 0 to 2"),
+        ({"source": "data", "video": 2, "frame": 15}, "clip.frame: must be from 0 to 14"),
+        ({"source": "upload", "name": "film.mp4"}, "clip.frame: expected a whole number"),
+    ],
+)
+def test_a_file_says_which_frame_of_the_clips_it_is_of(
+    tmp_path: Path, clip: dict[str, Any] | None, word: str
+) -> None:
+    path = tmp_path / "edit.json"
+    path.write_text(json.dumps({**SAVED, "clip": clip}))
+    with pytest.raises(UserError) as told:
+        load_edit(path, RANGES, LENGTHS)
+    assert f"edit.json: {word}" in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"[" * 10**5, b" " * (1 << 21)])
@@ -142,8 +168,8 @@ def test_a_bad_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "edit.json"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"edit\.json"):
-        load_edit(path, RANGES)
+        load_edit(path, RANGES, LENGTHS)
     with pytest.raises(UserError, match="cannot read --edit"):
-        load_edit(tmp_path / "none.json", RANGES)
+        load_edit(tmp_path / "none.json", RANGES, LENGTHS)
     with pytest.raises(UserError, match="cannot read --edit"):
-        load_edit(tmp_path, RANGES)
+        load_edit(tmp_path, RANGES, LENGTHS)

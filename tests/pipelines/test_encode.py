@@ -1,5 +1,9 @@
 """A set of videos is encoded in a stream: at no time are more than CHUNK of its frames at hand."""
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from data.errors import UserError
 from data.videos import Video
 from dlp.particles import Particles
 from pipelines.encode import CHUNK, encode_frames, encode_tracks
@@ -72,6 +77,31 @@ def test_videos_are_encoded_once_and_then_read(tmp_path: Path):
     assert all(torch.equal(a.position, b.position) for a, b in zip(first, again, strict=True))
     encode_tracks(model, videos, tmp_path / "cache", "another key")  # type: ignore[arg-type]
     assert model.seen == 2 * (4 * CHUNK + 6)
+
+
+def test_what_another_process_writes_stays_and_what_a_killed_one_left_goes(tmp_path: Path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    other, gone, mine = os.getppid(), ended.pid, os.getpid()
+    names = [f".cache.{other}.partial", f".cache.{other}.1.partial", f".cache.{gone}.partial"]
+    names += [f".cache.{gone}.0.partial", f".cache.{mine}.1.partial", f".other.{gone}.partial"]
+    for name in names:
+        (tmp_path / name).touch()
+    encode_tracks(Made(), [video("0", 7)], tmp_path / "cache", "key")  # type: ignore[arg-type]
+    kept = [names[0], names[1], names[5], "cache"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_cache_that_does_not_reach_the_disk_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"cannot save the particles in .*: free some space"):
+        encode_tracks(Made(), [video("0", 7)], tmp_path / "cache", "key")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

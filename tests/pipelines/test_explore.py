@@ -17,6 +17,7 @@ from werkzeug.serving import BaseWSGIServer
 from pipelines.cli import main
 from pipelines.explore import serve
 from pipelines.explore_app import Explorer
+from pipelines.explore_jobs import AT_ONCE, Job
 from pipelines.explore_web import LARGEST
 from tests.pipelines.commands import SIDE, Trained, refused
 from tests.pipelines.exploring import edited, open_tiny, picture
@@ -49,25 +50,37 @@ def ask(
     return found
 
 
-def test_pictures_are_drawn_while_rollouts_run(server: BaseWSGIServer) -> None:
+def test_pictures_are_drawn_while_rollouts_run(
+    server: BaseWSGIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = threading.Semaphore(0), threading.Event()
+    step = Job.step
+
+    def held(job: Job[Any]) -> None:  # they compute, but for the last step, and none is over
+        begun.release()
+        if job.done == job.total - 1:
+            assert gate.wait(60)
+        step(job)
+
+    monkeypatch.setattr(Job, "step", held)
     _, told = ask(server, "GET", "/api/scene?clip=data:0&frame=12")
     particles = json.loads(told)["particles"]
     asked = {"clip": "data:0", "frame": 12, "edit": edited(), "horizon": 200, "samples": 20}
     names = []
-    for _ in range(2):
+    for _ in range(AT_ONCE):
         status, told = ask(server, "POST", "/api/rollouts", asked)
         assert status == 202
         names.append(json.loads(told)["id"])
-    drawn = 0
-    while drawn < 5:
+        assert begun.acquire(timeout=60)
+    for _ in range(5):
         status, data = ask(server, "POST", "/api/decode", {"particles": particles})
         assert status == 200
         assert picture(data).shape == (SIDE, SIDE, 3)
-        drawn += 1
     states = [json.loads(ask(server, "GET", f"/api/rollouts/{name}")[1]) for name in names]
-    assert all(state["state"] == "running" and state["done"] < 600 for state in states)
+    assert [state["state"] for state in states] == ["running"] * AT_ONCE
     for name in names:
         assert ask(server, "DELETE", f"/api/rollouts/{name}")[0] == 200
+    gate.set()
 
 
 def test_a_huge_body_is_told_so_and_the_server_lives(server: BaseWSGIServer) -> None:
@@ -151,3 +164,6 @@ def test_what_cannot_be_served_is_refused(
     bad.write_text(json.dumps(edited(removed=["x"])))
     said = refused(capsys, "explore", *tiny.on(), "--edit", bad)
     assert "removed[0]: expected a whole number" in said
+    bad.write_text(json.dumps(edited(clip={"source": "data", "video": 99, "frame": 0})))
+    said = refused(capsys, "explore", *tiny.on(), "--edit", bad)
+    assert "bad.json: clip.video: must be from 0 to 5" in said

@@ -102,6 +102,18 @@ def test_a_frame_that_is_not_there_is_refused() -> None:
         line(page.send("/api/decode", {"particles": [], **place}), status)
 
 
+def test_a_model_that_keeps_nothing_apart_draws_without_encoding_the_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = page_of("paper")
+    particles = page.json("/api/scene?clip=data:0&frame=6")["particles"]
+    before = drawn(page, particles)
+    monkeypatch.setattr(page.explorer.scenes, "scene", lambda *_: 1 / 0)
+    assert (drawn(page, particles, frame=7) == before).all()
+    place = {"clip": "data:0", "frame": 99}
+    line(page.send("/api/decode", {"particles": particles, **place}), 404)
+
+
 def test_landmarks_that_are_channels_cannot_be_edited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.explore_scenes.load_dlp", lambda run: untrained("keynet"))
     with pytest.raises(UserError, match=r"is a keynet.*give a run of dlp, paper, masked"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ def test_the_answer_has_what_a_page_draws(page: Page) -> None:
     assert result["size"] == [SIDE, SIDE]
     assert (result["context"], result["horizon"]) == (CONTEXT, HORIZON)
     assert len(result["past"]) == CONTEXT
-    assert result["samples"] == []
+    assert result["samples"] == result["sample_ids"] == []
     original = result["original"]
     for t in range(HORIZON):
         who = found["original_identity"][t]
@@ -114,6 +116,11 @@ def test_an_edit_makes_another_future_and_leaves_the_original_alone(page: Page) 
     assert len(result["samples"][0]) == HORIZON
     assert len(result["samples"][0][0]) == PARTICLES + 1
     assert result["samples"][0] != result["samples"][1]
+    assert (np.array(result["sample_ids"]) == kept(page, answer)["samples_identity"]).all()
+    for ids, places in zip(result["sample_ids"], result["samples"], strict=True):
+        assert ids[0][-1] == 1000  # by the page's name
+        assert ids[0][1] == -1
+        assert [[who < 0 for who in row] for row in ids] == [[p is None for p in r] for r in places]
 
 
 def test_a_push_changes_where_a_particle_goes_next(page: Page) -> None:
@@ -269,6 +276,44 @@ def test_jobs_are_bounded_and_the_oldest_that_is_over_goes() -> None:
     assert last.result == 2
     assert begun[3].result is None
     assert jobs.get(begun[0].id).result == 1
+
+
+def test_what_is_cancelled_before_its_turn_is_forgotten() -> None:
+    jobs: Jobs[int] = Jobs(at_once=1, kept=3)
+    gate, running = threading.Event(), threading.Event()
+
+    def work(job: Job[int]) -> int:
+        running.set()
+        assert gate.wait(20)
+        return 1
+
+    first = jobs.start(work, 1)
+    assert running.wait(20)
+    known = []
+    for _ in range(20):
+        job = jobs.start(work, 1)
+        job.cancel()
+        known.append(weakref.ref(job))
+    del job
+    gc.collect()
+    assert sum(one() is not None for one in known) <= 3
+    last = jobs.start(lambda job: 2, 1)
+    gate.set()
+    while not (first.over and last.over):
+        threading.Event().wait(0.005)
+    assert (first.result, last.result) == (1, 2)
+
+
+def test_what_is_cancelled_in_its_last_step_has_no_result() -> None:
+    def work(job: Job[int]) -> int:
+        job.step()
+        job.cancel()
+        return 1
+
+    job = Job(work, 1)
+    assert job.begin()
+    job.run()
+    assert (job.state, job.result) == ("cancelled", None)
 
 
 def test_a_job_that_fails_says_so_and_the_next_one_runs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from pipelines.explore_scenes import UPLOADS
 from tests.pipelines.commands import SIDE, Trained, clips
 from tests.pipelines.exploring import Page, edited, line, open_page, picture
 
-LIMITS = Limits(upload_bytes=1 << 20, pixels=200 * 200, frames=16)
+LIMITS = Limits(upload_bytes=3 << 20, pixels=200 * 200, frames=16)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_a_picture_cut_short_is_refused(page: Page) -> None:
 
 def test_large_files_and_large_frames_are_refused(page: Page) -> None:
     large = b"\x00" * (LIMITS.upload_bytes + 1)
-    assert "at most 1 MB" in line(drop(page, large, "a.mp4"), 413)
+    assert "at most 3 MB" in line(drop(page, large, "a.mp4"), 413)
     pixels = np.zeros((201, 200, 3), np.uint8)
     assert "200x201 pixels" in line(drop(page, image(pixels), "a.png"), 413)
 
@@ -150,7 +151,62 @@ def test_a_body_without_a_length_is_counted_as_it_comes(page: Page) -> None:
         headers={"X-Name": "a.mp4", "Transfer-Encoding": "chunked"},
         environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
     )
-    line(answer, 413)
+    assert line(answer, 413) == "too large: at most 3 MB: send less"
+    assert "at most 1 MB" in line(page.send("/api/decode", {"particles": "x" * (1 << 20)}), 413)
+
+
+class Slow(io.BytesIO):
+    """A body that begins to arrive, and goes on when it may."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.begun, self.gate = threading.Event(), threading.Event()
+
+    def readinto(self, buffer: Any) -> int:
+        self.begun.set()
+        assert self.gate.wait(20)
+        return super().readinto(buffer)
+
+
+def test_a_slow_upload_holds_up_nobody_else(page: Page) -> None:
+    name = page.roll_out(horizon=1)["id"]
+    shown = image(page.explorer.scenes.frame("data:0", 5))
+    body, answers = Slow(shown), []
+
+    def slow() -> None:
+        answers.append(
+            page.ask(
+                "POST",
+                "/api/upload",
+                input_stream=body,
+                content_length=len(shown),
+                content_type="application/octet-stream",
+                headers={"X-Name": "slow.png"},
+            )
+        )
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    assert body.begun.wait(20)
+    saved = page.ask("GET", f"/api/rollouts/{name}/file?format=npz")
+    assert saved.status_code == 200
+    assert dropped(page, shown, "quick.png")["frames"] == 1
+    assert thread.is_alive()
+    body.gate.set()
+    thread.join()
+    assert answers[0].get_json()["frames"] == 1
+
+
+@pytest.mark.parametrize("kind", ["EPS", "GIF", "TIFF", "WEBP", "PPM"])
+def test_a_picture_is_taken_for_nothing_but_what_is_accepted(page: Page, kind: str) -> None:
+    content = image(page.explorer.scenes.frame("data:0", 5), kind)
+    assert line(drop(page, content, "a.png"), 400).startswith("not a readable picture: a.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO", "BMP"])
+def test_a_picture_may_be_called_by_anothers_end(page: Page, kind: str) -> None:
+    content = image(page.explorer.scenes.frame("data:0", 5), kind)
+    assert dropped(page, content, "a.png")["frames"] == 1
 
 
 def test_nothing_of_a_file_is_left_on_the_disk(

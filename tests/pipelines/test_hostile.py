@@ -45,11 +45,12 @@ def change(run: Path, stage: str, group: str, values: Any) -> None:
         ("stage1", "dlp", {"features": 4000}, "the model expects"),
         ("stage1", "dlp", {"glimpse": 8 * 10**8}, "larger than 4096"),
         ("stage1", "dlp", {"particles": 10**9}, "larger than 4096"),
+        ("stage1", "dlp", {"particles": f"{10**9}"}, "larger than 4096"),
         ("stage1", "dlp", {"particles": -1}, "particles must be at least 1"),
         ("stage1", "dlp", {"particles": "../../secret"}, "particles"),
         ("stage1", "dlp", {"width": None}, "width"),
         ("stage1", "dlp", {"price": math.nan}, "price must be 0 or more"),
-        ("stage1", "dlp", {"max_scale": math.inf}, "max_scale"),
+        ("stage1", "dlp", {"max_scale": math.inf}, "max_scale is inf, not finite"),
         ("stage1", "dlp", {"patch": [8]}, "patch"),
         ("stage1", "dlp", {"model": "__import__('os')"}, "model"),
         ("stage1", "dlp", {"paper": {"rec": {"class_path": "os.system"}}}, "rec"),
@@ -87,6 +88,11 @@ def test_a_hostile_config_is_refused_with_the_reason(
     assert any(part in line for part in said.split("|")), line
     assert len(line) < 800
     assert tree(tmp_path) == before
+
+
+def test_a_weight_may_be_larger_than_any_size(own: Trained, tmp_path: Path) -> None:
+    change(own.run, "stage1", "dlp", {"beta_kl": 5000.0, "centre": 10000})
+    particlecast("rollout", *own.on(), *LENGTHS, "--limit", "1", "--out", tmp_path / "out")
 
 
 def other_shapes(path: Path) -> None:

@@ -7,9 +7,11 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import data.cache
 from pipelines.lock import hold_run
 from tests.pipelines.commands import STAGE1, STAGE2, Trained, clips, particlecast, refused, tree
 from tests.pipelines.killed import LANGUAGE, run
@@ -58,13 +60,30 @@ def test_a_run_that_came_to_nothing_leaves_no_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def counted(words: list[str], folder: Path, log: Path) -> None:
+    """A command that decodes into a cache beside its log, and notes there that it does."""
+    os.environ["PARTICLECAST_CACHE"] = str(log.parent / "cache")
+    build = data.cache._build
+
+    def noted(*arguments: Any) -> None:
+        with (log.parent / "decoded").open("a") as file:
+            file.write(f"{log.name}\n")
+        time.sleep(1)  # the other one comes meanwhile
+        build(*arguments)
+
+    data.cache._build = noted  # type: ignore[assignment]
+    run(words, folder, 0.0, 0, log)
+
+
 def test_two_trainings_that_decode_one_new_source_at_once_see_the_same(tmp_path: Path) -> None:
     clips(tmp_path / "clips.npy", 3)
     processes = []
     for name in "ab":
         words = ["train-dlp", "--data", str(tmp_path / "clips.npy"), *STAGE1, "--max-steps", "2"]
         words += ["--run", str(tmp_path / name)]
-        processes.append(background(words, tmp_path / name, tmp_path / f"{name}.log"))
+        given = (words, tmp_path / name, tmp_path / f"{name}.log")
+        processes.append(LANGUAGE.Process(target=counted, args=given))
+        processes[-1].start()
     for process, name in zip(processes, "ab", strict=True):
         process.join()
         assert process.exitcode == 0, (tmp_path / f"{name}.log").read_text()
@@ -73,6 +92,8 @@ def test_two_trainings_that_decode_one_new_source_at_once_see_the_same(tmp_path:
         for name in "ab"
     ]
     assert weights[0] == weights[1]
+    assert (tmp_path / "decoded").read_text().count("\n") == 1
+    assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 1
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

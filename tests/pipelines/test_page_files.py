@@ -79,6 +79,7 @@ def png(colour: tuple[int, int, int]) -> bytes:
 def test_a_dropped_picture_and_a_dropped_clip(sight: Sight):
     sight.drop("red.png", png((200, 30, 30)))
     expect(sight.tab.locator("#time")).to_have_attribute("max", "0")
+    expect(sight.tab.locator("#status")).to_have_text("red.png: 1 frame")  # it is shown
     sight.settle()
     assert abs(sight.pixels("frame") - (200, 30, 30)).max() <= 2
     assert "red.png" in sight.tab.locator("#video").inner_text()
@@ -88,6 +89,7 @@ def test_a_dropped_picture_and_a_dropped_clip(sight: Sight):
     gif: FilePayload = {"name": "green.gif", "mimeType": "image/gif", "buffer": film.getvalue()}
     sight.tab.set_input_files("#file", gif)
     expect(sight.tab.locator("#time")).to_have_attribute("max", "11")
+    expect(sight.tab.locator("#status")).to_have_text("green.gif: 12 frames")
     sight.settle()
     sight.tab.locator("#time").fill("3")
     expect(sight.tab.locator("#time-label")).to_have_text("4 / 12")

@@ -10,7 +10,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipelines.regress import Faces, confident, curve, error, fit, predict
-from pipelines.regress_keypoints import chosen
+from pipelines.regress_keypoints import chosen, uncertainty
 from tests.data.faces_files import celeba
 from tests.pipelines.commands import DLP, particlecast, refused
 
@@ -83,7 +83,21 @@ def test_each_way_of_choosing_takes_its_own_checkpoint() -> None:
     names = ("step", "mean_log_variance", "validation_error", "test_error")
     rows = [dict(zip(names, row, strict=True)) for row in ((1, -3, 9, 8), (2, -5, 7, 7.5))]
     rows.append(dict(zip(names, (3, -4, 6, 7.6), strict=True)))
-    assert [row["step"] for row in chosen(rows).values()] == [2, 3, 2]
+    assert [row["step"] for row in chosen(rows).values() if row] == [2, 3, 2]
+
+
+def test_by_uncertainty_no_early_checkpoint_is_chosen_and_none_of_a_model_without_sigma() -> None:
+    names = ("step", "mean_log_variance", "validation_error", "test_error")
+    figures = [(1, -6, 5, 5), (4, -5.5, 9, 8), (5, -4, 7, 7), (10, -3, 6, 6)]
+    rows = [dict(zip(names, row, strict=True)) for row in figures]
+    assert [row["step"] for row in chosen(rows).values() if row] == [5, 1, 1]
+    best = chosen([row | {"mean_log_variance": None} for row in rows])
+    assert best["mean uncertainty"] is None
+    assert best["validation error"] == rows[0] | {"mean_log_variance": None}
+    one = made(4)
+    assert uncertainty(one) == pytest.approx(-23 / 6)
+    always = np.full_like(one.log_variance, 2 * np.log(0.1))
+    assert uncertainty(Faces(one.position, always, one.appearance, one.truth)) is None
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -134,6 +135,13 @@ def test_resuming_with_other_settings_or_other_data_is_refused(
     more = [*STAGE1, "--max-steps", "7", "--resume"]
     said = refused(capsys, "train-dlp", *own.on(), *more, "--dlp.particles", "6")
     assert "dlp.particles was 5 and is 6 now: give the same settings" in said
+    config = own.run / "stage1/checkpoints/last/config.json"
+    written = json.loads(config.read_text())
+    del written["dlp"]["paper"]["vgg_weights"]  # which is None by default
+    config.write_text(json.dumps(written))
+    said = refused(capsys, "train-dlp", *own.on(), *more)
+    assert "dlp.paper.vgg_weights was missing and is None now: give the same settings" in said
+    config.write_bytes(before["stage1/checkpoints/step_00000006/config.json"])  # type: ignore[arg-type]
     clips(tmp_path / "other.npy", 4)
     assert "cannot resume" in refused(capsys, "train-dlp", *own.on(tmp_path / "other.npy"), *more)
     assert tree(own.run) == before

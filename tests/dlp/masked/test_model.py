@@ -11,6 +11,8 @@ from dlp.masked.landmarks import LandmarkModel, in_use, masks, separate_maps
 from dlp.masked.model import MaskedDLP
 from dlp.paper.config import PaperConfig
 from dlp.paper.objective import divergence
+from dlp.particles import Particles
+from dlp.prior import Proposals
 
 SMALL = DLPConfig(model="masked", particles=5, n_prior=8, width=8, glimpse=8, features=3)
 NAMES = ("masked", "keynet", "zhang")
@@ -115,16 +117,42 @@ def test_the_masked_model_does_not_see_the_order_of_its_particles() -> None:
     assert torch.allclose(dlp.paint(particles, rest), dlp.paint(shuffled, rest), atol=1e-5)
 
 
-def test_the_bent_prior_s_proposals_are_told_in_the_frame() -> None:
-    """With and without: another loss, the same encoding, and every weight still learns."""
+class Middle(torch.nn.Module):
+    """A prior that proposes the centre of what is light."""
+
+    def forward(self, image: torch.Tensor) -> Proposals:
+        light = image.mean(1)  # (b, h, w)
+        y, x = ((torch.arange(n) + 0.5) * 2 / n - 1 for n in light.shape[-2:])
+        sums = [(light * x).sum((1, 2)), (light * y[:, None]).sum((1, 2))]
+        self.seen = torch.stack(sums, -1) / light.sum((1, 2))[:, None]  # (b, 2)
+        return Proposals(self.seen[:, None], torch.zeros(len(image), 1))
+
+
+def test_the_bent_prior_s_proposals_are_told_in_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spot that lies elsewhere in the bent picture is told where it lies in the frame."""
+    bent, told = model(tps=True), []
+
+    def kept(config: DLPConfig, particles: Particles, places: torch.Tensor) -> torch.Tensor:
+        told.append(places)
+        return divergence(config, particles, places)
+
+    monkeypatch.setattr("dlp.masked.model.divergence", kept)
+    bent.prior = Middle()
+    image = torch.zeros(8, 3, 32, 48)
+    image[:, :, 11:14, 28:31] = 1
+    place = torch.tensor([29.5 * 2 / 48 - 1, 12.5 * 2 / 32 - 1])
+    torch.manual_seed(3)
+    bent.loss(image, 1.0)
+    (places,) = told
+    assert (places[:, 0] - place).norm(dim=-1).max() < 0.04
+    assert (bent.prior.seen - place).norm(dim=-1).max() > 0.1
+
+
+def test_a_bent_prior_changes_no_encoding_and_learns() -> None:
     image = torch.rand(2, 3, 32, 48)
     plain, bent = model(), model(tps=True)
-    torch.manual_seed(3)
-    loss = bent.loss(image, 1.0)
-    loss.total.backward()
+    bent.loss(image, 1.0).total.backward()
     assert all(weight.grad is not None for weight in bent.parameters())
-    torch.manual_seed(3)
-    assert plain.loss(image, 1.0).total != loss.total
     one, other = (dlp.eval().encode(image).particles for dlp in (plain, bent))
     assert torch.equal(one.position, other.position)
 
