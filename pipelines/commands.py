@@ -5,12 +5,26 @@ Each imports what it runs only when it runs.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import Namespace
 
+from data.errors import UserError
 from pipelines import options
+from pipelines.config import EngineConfig
 from pipelines.parsing import Command
+
+
+def _placed(engine: EngineConfig, given: Namespace) -> EngineConfig:
+    """The engine on what --accelerator and --devices name, which is for all stages."""
+    named = {name: getattr(given, name) for name in ("accelerator", "devices")}
+    try:
+        return replace(
+            engine, **{name: value for name, value in named.items() if value is not None}
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def _train(given: Namespace) -> None:
@@ -21,9 +35,9 @@ def _train(given: Namespace) -> None:
         Path(given.run),
         given.frames,
         given.dlp,
-        given.stage1,
+        _placed(given.stage1, given),
         given.dynamics,
-        given.stage2,
+        _placed(given.stage2, given),
         max_minutes=given.max_minutes,
         resume=given.resume,
         seed=given.seed,
@@ -38,7 +52,7 @@ def _train_dlp(given: Namespace) -> None:
         Path(given.run),
         given.frames,
         given.dlp,
-        given.stage1,
+        _placed(given.stage1, given),
         max_minutes=given.max_minutes,
         max_steps=given.max_steps,
         resume=given.resume,
@@ -53,7 +67,7 @@ def _train_dynamics(given: Namespace) -> None:
         given.data,
         Path(given.run),
         given.dynamics,
-        given.stage2,
+        _placed(given.stage2, given),
         max_minutes=given.max_minutes,
         max_steps=given.max_steps,
         resume=given.resume,
@@ -69,7 +83,7 @@ def _fine_tune(given: Namespace) -> None:
         given.data,
         find_run(given.run),
         Path(given.out),
-        given.joint,
+        _placed(given.joint, given),
         max_minutes=given.max_minutes,
         max_steps=given.max_steps,
         resume=given.resume,

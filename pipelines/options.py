@@ -57,6 +57,10 @@ def _length(parser: ArgumentParser) -> None:
         "--resume", action="store_true", help="Go on from the run's last checkpoint."
     )
     parser.add_argument("--seed", type=int, default=0, help="Decides every random choice.")
+    parser.add_argument(
+        "--accelerator", type=str | None, help="cpu, cuda, mps or auto, for every stage trained."
+    )
+    parser.add_argument("--devices", type=int | None, help="Processes of each machine, so too.")
 
 
 def _stage1_groups(parser: ArgumentParser) -> None:

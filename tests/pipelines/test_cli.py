@@ -287,3 +287,15 @@ def test_configs_survive_json_and_strangers_are_refused() -> None:
     ]:
         with pytest.raises(UserError, match=said):
             build(FrameConfig, values, "config.json")
+
+
+def test_devices_are_told_once_for_all_stages(
+    called: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--data", "synthetic:shapes", "--run", "r"]
+    assert main([*words, "--devices", "2", "--accelerator", "cpu"]) == 0
+    stages = [one for one in called.arguments if isinstance(one, EngineConfig)]
+    assert [(one.devices, one.accelerator) for one in stages] == [(2, "cpu")] * 2
+    assert main([*words, "--stage2.devices", "3"]) == 0
+    assert [one.devices for one in called.arguments if isinstance(one, EngineConfig)] == [1, 3]
+    assert "devices must be at least 1, found 0" in complaint(capsys, [*words, "--devices", "0"])

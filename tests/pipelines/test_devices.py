@@ -30,7 +30,7 @@ def test_two_processes_give_the_curve_of_one(tiny: Trained, tmp_path: Path, stag
         for run in (one, two):
             shutil.copytree(tiny.run / "stage1", run / "stage1", symlinks=True)
     particlecast(*words(stage, tiny, one), f"--{stage}.accumulate", 2)
-    ended = process(*words(stage, tiny, two), f"--{stage}.devices", 2)
+    ended = process(*words(stage, tiny, two), "--devices", 2, "--accelerator", "cpu")
     assert ended.returncode == 0, ended.stderr
 
     alone, together = curves(one, stage), curves(two, stage)
