@@ -150,9 +150,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="")
     given, options = parser.parse_known_args(words)
-    steps = given.max_steps is not None
-    size = ("--max-steps", str(given.max_steps)) if steps else None
-    size = size or ("--max-minutes", str(given.max_minutes))
+    size = ("--max-steps", str(given.max_steps))
+    if given.max_steps is None:
+        size = ("--max-minutes", str(given.max_minutes))
     try:
         print(compare(given.out, given.data, size, given.seeds, given.only, options))
     except UserError as error:

@@ -126,16 +126,18 @@ def gif_bytes(frames: Sequence[np.ndarray] | np.ndarray, fps: float) -> bytes:
     GIF counts time in hundredths of a second and browsers slow down below two of them, so the
     rate is rounded and at most 50. Equal frames in a row become one that lasts as long.
     """
-    images = [Image.fromarray(frame) for frame in frames]
     # At most eight frames side by side stand for all: colours that come later count too.
-    chosen = [frames[i] for i in np.linspace(0, len(images) - 1, min(8, len(images))).astype(int)]
+    chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, min(8, len(frames))).astype(int)]
     own = np.concatenate([PALETTE, [CONTEXT_COLOUR, FORECAST_COLOUR, (235, 235, 235)]])
     of_frames = Image.fromarray(np.concatenate(chosen, 1)).quantize(
         colors=255 - len(own), method=Image.Quantize.MEDIANCUT
     )
     palette = Image.new("P", (1, 1))
     palette.putpalette([*(of_frames.getpalette() or []), *own.ravel().tolist()])
-    first, *rest = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    first, *rest = [
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in frames
+    ]
     buffer = io.BytesIO()
     first.save(
         buffer,

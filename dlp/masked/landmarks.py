@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +25,7 @@ COVERED = 0.2
 """Of a Gaussian map: what is above belongs to the particle's mask."""
 
 
-class LandmarkModel(nn.Module):
+class LandmarkModel(nn.Module, ABC):
     """Frames to landmarks and back.
 
     What a picture has beside its particles, the `rest`, is not in `Particles`. Who decodes
@@ -60,17 +62,17 @@ class LandmarkModel(nn.Module):
         self.register_buffer("median", torch.full((3, *size), 0.5))
         self.register_buffer("rest_mean", torch.zeros(rest))
 
+    @abstractmethod
     def look(self, image: Tensor) -> tuple[Encoding, Tensor]:
         """The means of frames [b, 3, h, w], and the rest of each."""
-        raise NotImplementedError
 
+    @abstractmethod
     def paint(self, particles: Particles, rest: Tensor) -> Tensor:
         """The frames [b, 3, h, w] in [0, 1] of particles [b, k] and their rest."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, image: Tensor, progress: float) -> Loss:
         """The objective on frames [b, 3, h, w]; progress in [0, 1] is the share done."""
-        raise NotImplementedError
 
     def encode(self, image: Tensor) -> Encoding:
         """The particles of a batch of frames, [b, 3, h, w] in [0, 1]."""
