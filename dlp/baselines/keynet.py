@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dlp.config import DLPConfig
 from dlp.losses import Loss
-from dlp.masked.landmarks import LandmarkModel, heatmaps, separate_maps, trunk
+from dlp.masked.landmarks import DEEP, LandmarkModel, heatmaps, separate_maps, trunk
 from dlp.masked.tps import random_warp
 from dlp.model import Encoding
 from dlp.paper.background import centres, painter
@@ -58,7 +58,7 @@ class KeyNet(LandmarkModel):
         super().__init__(config, size, (4 * width, size[0] // 4, size[1] // 4), perceptual)
         self.pose = nn.Sequential(trunk(width), heatmaps(width, k))
         self.looks = trunk(width)
-        self.fine = painter(4 * width + k, width)
+        self.fine = painter(4 * width + k, width, DEEP)
 
     def look(self, image: Tensor) -> tuple[Encoding, Tensor]:
         """The landmarks of frames [b, 3, h, w], and their looks."""

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from dlp.config import DLPConfig
 from dlp.losses import Loss
-from dlp.masked.landmarks import LandmarkModel, heatmaps, separate_maps, trunk
-from dlp.masked.tps import random_warp
+from dlp.masked.landmarks import DEEP, LandmarkModel, heatmaps, separate_maps, trunk
+from dlp.masked.tps import equivariance, random_warp
 from dlp.model import Encoding
 from dlp.paper.background import centres, painter
 from dlp.paper.objective import distance
@@ -91,7 +91,7 @@ class Zhang(LandmarkModel):
         self.describe = nn.Conv2d(4 * width, features, 1)
         # Each landmark reads its descriptor in its own way: [k + 1, d, c].
         self.mix = nn.Parameter(torch.randn(k + 1, features, 2 * width) / features**0.5)
-        self.fine = painter(2 * width + k + 1, width)
+        self.fine = painter(2 * width + k + 1, width, DEEP)
 
     def _detect(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features [b, c, h / 4, w / 4], positions and variances [b, k, 2]."""
@@ -141,14 +141,11 @@ class Zhang(LandmarkModel):
         rec = distance(self.config, self.perceptual, drawn, image).mean()
         warp = random_warp(image)
         moved = self._detect(warp.image(image))[1]
-        equivariance = ((warp(moved) - position) ** 2).sum((1, 2)).mean() / 4
+        bent = equivariance(warp, position, moved)
         concentrated, apart = concentration(variance).mean(), separation(position).mean()
         share = SHARES[min(int(progress * len(SHARES)), len(SHARES) - 1)]
         total = (
-            share * rec
-            + CONCENTRATION * concentrated
-            + SEPARATION * apart
-            + EQUIVARIANCE * equivariance
+            share * rec + CONCENTRATION * concentrated + SEPARATION * apart + EQUIVARIANCE * bent
         )
         self.remember(rest)
         terms = {
@@ -156,6 +153,6 @@ class Zhang(LandmarkModel):
             "reconstruction": rec,
             "concentration": concentrated,
             "separation": apart,
-            "equivariance": equivariance,
+            "equivariance": bent,
         }
         return Loss(total, {name: value.detach() for name, value in terms.items()})

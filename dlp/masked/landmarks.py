@@ -21,6 +21,9 @@ MOMENTUM = 0.05
 """Share of a batch in the running mean of what pictures have beside their particles."""
 SHARP = 5.0
 """How much larger than usual the last layer of a landmark detector starts."""
+DEEP = 3
+"""Convolutions of a painter at a quarter of the side, beside the first: KeyNet's is to carry looks
+as far as its two bendings move them, and the others have as many: what differs is the method."""
 COVERED = 0.2
 """Of a Gaussian map: what is above belongs to the particle's mask."""
 

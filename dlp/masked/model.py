@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from dlp.config import DLPConfig
 from dlp.losses import Loss, gaussian_kl
 from dlp.masked.head import HeatmapHead
-from dlp.masked.landmarks import LandmarkModel, in_use, masks, trunk
-from dlp.masked.tps import random_warp
+from dlp.masked.landmarks import DEEP, LandmarkModel, in_use, masks, trunk
+from dlp.masked.tps import equivariance, random_warp
 from dlp.model import Encoding
 from dlp.paper.background import CELL, ParticleMap, painter
 from dlp.paper.objective import distance, divergence, draw
@@ -63,7 +63,7 @@ class MaskedDLP(LandmarkModel):
         # As coarse and as thin as published: detail must come through the particles.
         self.bypass = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(4 * width, k, 1))
         self.particles = ParticleMap(config, size)
-        self.fine = painter(self.particles.outputs + k, width)
+        self.fine = painter(self.particles.outputs + k, width, DEEP)
 
     def _posterior(
         self, image: Tensor, sample: bool, prior_sees: Tensor | None = None
@@ -123,6 +123,12 @@ class MaskedDLP(LandmarkModel):
         zero = torch.zeros((), device=image.device)
         appearance = gaussian_kl(mean.appearance, log_appearance, zero, zero).sum(1).mean()
         total = paper.beta_rec * rec + config.beta_kl * (positions + config.kl_balance * appearance)
+        held: dict[str, Tensor] = {}
+        if paper.equivariance:
+            bent = random_warp(image)
+            moved, _ = self.position(self.trunk(bent.image(image) - 0.5))
+            held["equivariance"] = equivariance(bent, mean.position, moved)
+            total = total + paper.equivariance * held["equivariance"]
         self.remember(posterior.bypass)
         terms = {
             "loss": total,
@@ -131,5 +137,6 @@ class MaskedDLP(LandmarkModel):
             "appearance_kl": appearance,
             "covered": scene.mask.mean(),
             "sigma": (mean.log_variance / 2).exp().mean(),
+            **held,
         }
         return Loss(total, {name: value.detach() for name, value in terms.items()})

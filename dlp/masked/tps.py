@@ -88,3 +88,17 @@ def random_warp(
     scale = (grow * normal(b, 1, 1)).exp()
     target = scale * control @ rotation + shift * normal(b, 1, 2)
     return interpolate(control, target + bend * normal(b, len(control), 2))
+
+
+def equivariance(warp: Warp, position: Tensor, moved: Tensor) -> Tensor:
+    """How far landmarks of bent pictures are from where they should be (Zhang et al., section 3.1).
+
+    Args:
+        warp: how the pictures were bent.
+        position: [b, k, 2] of the pictures.
+        moved: [b, k, 2] of the bent pictures.
+
+    Returns:
+        Scalar: squared distance in sides of the frame, summed over landmarks, mean over pictures.
+    """
+    return ((warp(moved) - position) ** 2).sum((1, 2)).mean() / 4

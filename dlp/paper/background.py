@@ -81,10 +81,17 @@ class BackgroundEncoder(nn.Module):
         return mean, log_variance
 
 
-def painter(inputs: int, width: int) -> nn.Sequential:
-    """A feature map of a quarter of the frame's side to the logits of a picture."""
+def painter(inputs: int, width: int, deep: int = 0) -> nn.Sequential:
+    """A feature map of a quarter of the frame's side to the logits of a picture.
+
+    Args:
+        inputs: channels of the map.
+        width: channels of the finest convolution.
+        deep: convolutions more at the map's own size, each of which carries things a cell further.
+    """
     return nn.Sequential(
         block(inputs, 2 * width),
+        *(block(2 * width, 2 * width) for _ in range(deep)),
         nn.Conv2d(2 * width, 4 * width, 1),
         nn.PixelShuffle(2),
         nn.SiLU(),

@@ -29,6 +29,9 @@ class PaperConfig:
     particle from the i-th proposal, and none."""
     tps: bool = False
     """Whether the masked model's prior sees the frame bent by a thin-plate spline."""
+    equivariance: float = 0.0
+    """Weight that holds the masked model's positions on a bent frame to its positions on the frame,
+    bent alike (Zhang et al., 2018); not in the paper, 0: off."""
 
     def __post_init__(self) -> None:
         rules = [
@@ -38,6 +41,7 @@ class PaperConfig:
             (0 <= self.noise_until <= 1, "noise_until", "from 0 to 1"),
             (self.neighbours >= 1, "neighbours", "at least 1"),
             (self.kl in ("chamfer", "ordered", "none"), "kl", "chamfer, ordered or none"),
+            (self.equivariance >= 0, "equivariance", "0 or more"),
         ]
         for holds, name, rule in rules:
             if not holds:

@@ -7,7 +7,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from dlp.config import DLPConfig
-from dlp.prior import Proposals, block
+from dlp.prior import Proposals
+
+SHARP = 300.0
+"""How much larger than usual a heatmap's last layer starts, so that keypoints leave the centres."""
 
 
 def spatial_softmax(heat: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,8 +43,15 @@ def farthest(inside: Tensor, count: int) -> Tensor:
     return inside.detach().square().sum(-1).topk(min(count, inside.shape[1])).indices
 
 
+def _same(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, padding_mode="replicate")
+
+
 class PatchPrior(nn.Module):
     """A small CNN on each patch by itself, a heatmap, a spatial softmax (DLP, section 4.1).
+
+    The border is repeated, not padded with zeros, and nothing is normalised: a flat patch has a
+    flat heatmap, and the more contrast a patch has, the farther from its centre a keypoint may be.
 
     Args:
         config: the settings.
@@ -53,8 +63,10 @@ class PatchPrior(nn.Module):
         self.patch = config.patch
         self.count = config.n_prior
         width = config.width
+        last = _same(width, 1)
+        last.weight.data.mul_(SHARP)
         self.heat = nn.Sequential(
-            block(3, width, 3, stride), block(width, width), nn.Conv2d(width, 1, 3, padding=1)
+            _same(3, width, stride), nn.SiLU(), _same(width, width), nn.SiLU(), last
         )
 
     def forward(self, image: Tensor) -> Proposals:

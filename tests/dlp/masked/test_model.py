@@ -157,6 +157,22 @@ def test_a_bent_prior_changes_no_encoding_and_learns() -> None:
     assert torch.equal(one.position, other.position)
 
 
+def test_equivariance_is_off_by_default_and_reaches_the_detector() -> None:
+    image = torch.rand(2, 3, 32, 48)
+    assert "equivariance" not in model().loss(image, 1.0).terms
+    losses = []
+    for weight in (1.0, 1001.0):
+        torch.manual_seed(1)
+        held = model(equivariance=weight)
+        torch.manual_seed(2)
+        losses.append(held.loss(image, 1.0))
+    rise = losses[1].total - losses[0].total
+    assert rise.item() == pytest.approx(1000 * losses[0].terms["equivariance"].item(), rel=1e-3)
+    (gradient,) = torch.autograd.grad(rise, held.position.heat.weight, allow_unused=True)
+    assert gradient is not None
+    assert gradient.abs().max() > 0
+
+
 def test_divergences_known_answers() -> None:
     """The same two Gaussians in two orders: Chamfer-KL does not see it, the plain KL does."""
     position = torch.tensor([[[-0.5, 0.0], [0.5, 0.0]]])

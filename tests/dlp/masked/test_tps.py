@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dlp.masked.tps import interpolate, random_warp
+from dlp.masked.tps import equivariance, interpolate, random_warp
 
 CONTROL = torch.tensor([[-1.0, -1], [1, -1], [-1, 1], [1, 1], [0, 0], [0.3, -0.6]])
 
@@ -50,3 +50,13 @@ def test_each_picture_of_a_batch_is_bent_in_its_own_way() -> None:
     weight = random_warp(torch.zeros(3, 1)).weight
     assert weight.shape == (3, 28, 2)
     assert not torch.allclose(weight[0], weight[1])
+
+
+def test_equivariance_known_answers() -> None:
+    """Landmarks that follow the bending cost nothing; each half a side off costs a quarter."""
+    warp = interpolate(CONTROL, (CONTROL + torch.tensor([0.2, -0.4])).expand(2, -1, -1))
+    moved = torch.rand(2, 5, 2) - 0.5
+    there = moved + torch.tensor([0.2, -0.4])
+    assert equivariance(warp, there, moved).item() == pytest.approx(0, abs=1e-6)
+    off = there + torch.tensor([1.0, 0.0])
+    assert equivariance(warp, off, moved).item() == pytest.approx(5 / 4, abs=1e-3)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from dlp.config import DLPConfig
@@ -32,6 +33,20 @@ def test_a_flat_heatmap_proposes_the_patch_s_centre() -> None:
     position = prior(torch.rand(1, 3, 8, 24)).position[0]
     where = position[position[:, 0].argsort()]
     assert torch.allclose(where, torch.tensor([[-2 / 3, 0], [0, 0], [2 / 3, 0]]), atol=1e-6)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_flat_patch_proposes_its_centre_and_a_busy_one_does_not(stride: int) -> None:
+    torch.manual_seed(0)
+    prior = PatchPrior(SMALL, stride)
+    image = torch.rand(4, 3, 1, 1).expand(4, 3, 8, 24).clone()
+    flat = prior(image).position
+    assert torch.allclose(flat[..., 1], torch.zeros(()), atol=1e-5)
+    assert torch.allclose(flat[..., 0].sort().values, torch.tensor([-2 / 3, 0, 2 / 3]), atol=1e-5)
+    image[..., 8:16] = torch.rand(4, 3, 8, 8)
+    busy = prior(image).position[:, 0]  # the farthest from its patch's centre comes first
+    assert (busy[:, 0].abs() < 1 / 3).all()
+    assert (busy.norm(dim=-1) > 0.01).all()
 
 
 def test_a_patch_s_proposal_depends_on_that_patch_alone() -> None:
