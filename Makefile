@@ -31,7 +31,7 @@ bench: .venv/installed
 
 # Some three hours for all seeds; stopped, it goes on.
 results: .venv/installed
-	$(BIN)/particlecast results --pretrained pipelines/pretrained
+	$(BIN)/particlecast results --pretrained pipelines/pretrained --readme README.md
 
 # Packages are found where they lie (compat mode), so that editing them needs no new installation.
 .venv/installed: setup.cfg pyproject.toml constraints.txt

@@ -223,6 +223,7 @@ def _results(given: Namespace) -> None:
         only=given.only,
         video=given.video,
         pretrained=Path(given.pretrained) if given.pretrained else None,
+        readme=Path(given.readme) if given.readme else None,
     )
 
 

@@ -282,6 +282,12 @@ def results(parser: ArgumentParser) -> None:
         help="Folder that keeps the first runs of the moving worlds; of this package: "
         "pipelines/pretrained.",
     )
+    parser.add_argument(
+        "--readme",
+        type=str,
+        default="",
+        help="A Markdown file that keeps the results in short, between two marks.",
+    )
 
 
 def explore(parser: ArgumentParser) -> None:

@@ -24,6 +24,7 @@ from pipelines.folders import make_folder
 from pipelines.pretrained import keep
 from pipelines.reproduce_card import card
 from pipelines.reproduce_page import page
+from pipelines.reproduce_summary import fill, place, summary
 from pipelines.signals import Interrupted
 
 CONTEXT, SAMPLES = 10, 20
@@ -85,6 +86,7 @@ def reproduce(
     cases: Sequence[Case] = CASES,
     run: Runner | None = None,
     pretrained: Path | None = None,
+    readme: Path | None = None,
 ) -> None:
     """Train and measure what is missing in OUT, and write the page of it all.
 
@@ -97,6 +99,7 @@ def reproduce(
         cases: what there is to do.
         run: does a command; none: as a user would.
         pretrained: where seed 0's runs of PRETRAINED are kept, and their cards.
+        readme: a file that keeps the results in short between its marks.
 
     Raises:
         UserError: no such case, or a folder cannot be written.
@@ -112,6 +115,8 @@ def reproduce(
         chosen.append(own)
     make_folder(out)
     make_folder(page_file.parent)
+    if readme:
+        place(readme)  # what is wrong with it is said now, not after hours
     made_by = commit()
     for seed in range(seeds):  # all cases once, before any a second time
         for case in chosen:
@@ -125,7 +130,10 @@ def reproduce(
                 keep(out / case.name / "0", pretrained / case.name, text)
             names = [one.name for one in cases]
             names += sorted(path.name for path in out.glob("video-*"))
-            write_whole(page_file, page({name: gather(out / name) for name in names}).encode())
+            found = {name: gather(out / name) for name in names}
+            write_whole(page_file, page(found).encode())
+            if readme:
+                fill(readme, summary(found))
     print(f"the results are in {page_file}", file=sys.stderr)
 
 

@@ -74,11 +74,11 @@ def page(found: Found) -> str:
         *_forecasts(found),
         "## Sampled futures",
         "",
-        *_sampled(found),
+        *sampled(found),
         "",
         "## Identity",
         "",
-        *_identity(found),
+        *identity(found),
         "",
     ]
     return "\n".join(lines)
@@ -107,8 +107,8 @@ def _stage1(found: Found) -> list[str]:
                 _cell(figures[key]["value"] if key in figures else None, digits)
                 for key, _, digits in STAGE1
             ]
-            rows.append([case, seed, _length([one], TRAINED[:1]), *cells])
-    return _table(["data", "seed", "steps", *(head for _, head, _ in STAGE1)], rows)
+            rows.append([case, seed, length([one], TRAINED[:1]), *cells])
+    return table(["data", "seed", "steps", *(head for _, head, _ in STAGE1)], rows)
 
 
 def _forecasts(found: Found) -> list[str]:
@@ -119,37 +119,37 @@ def _forecasts(found: Found) -> list[str]:
         reports = [one["forecast"]["per_step"] for one in runs]
         if not reports:
             continue
-        lines += [f"### {case}: {_length(runs, TRAINED)} steps", ""]
+        lines += [f"### {case}: {length(runs, TRAINED)} steps", ""]
         for figure, title, digits in FORECAST:
             there = [report[figure]["methods"] for report in reports if figure in report]
             rows = [
-                [f"**{name}**" if name == "model" else name, *_steps(there, name, digits)]
+                [f"**{name}**" if name == "model" else name, *steps_of(there, name, digits)]
                 for name in METHODS
                 if there and all(name in one for one in there)
             ]
             if rows:
                 seeds_of = f"{title}, {len(there)} seed{'s' if len(there) > 1 else ''}"
-                lines += [*_table([seeds_of, *(f"step {step}" for step in AT)], rows), ""]
+                lines += [*table([seeds_of, *(f"step {step}" for step in AT)], rows), ""]
     return lines
 
 
-def _length(runs: Sequence[Mapping[str, Any]], stages: Sequence[str]) -> str:
+def length(runs: Sequence[Mapping[str, Any]], stages: Sequence[str]) -> str:
     """How long each stage was trained; those of different runs if they differ."""
     told = {" + ".join(f"{one[n]['steps']:,}" for n in stages if n in one) for one in runs}
     return " or ".join(sorted(told))
 
 
-def _steps(there: Sequence[Mapping[str, Any]], name: str, digits: int) -> list[str]:
+def steps_of(there: Sequence[Mapping[str, Any]], name: str, digits: int) -> list[str]:
     """One method's cells, over seeds."""
     curves = [one[name]["per_step"]["mean"] for one in there]
     cells = []
     for step in AT:
         values = [curve[step - 1] for curve in curves if len(curve) >= step]
-        cells.append(_spread([v for v in values if v is not None], digits))
+        cells.append(spread([v for v in values if v is not None], digits))
     return cells
 
 
-def _sampled(found: Found) -> list[str]:
+def sampled(found: Found) -> list[str]:
     """Spread, best of the samples, and the number of live particles."""
 
     def figure(text: str) -> Callable[[Mapping[str, Any]], float | None]:
@@ -171,11 +171,11 @@ def _sampled(found: Found) -> list[str]:
         runs = [one for one in seeds.values() if "forecast" in one]
         columns = [[v for v in map(figure(text), runs) if v is not None] for text in heads.values()]
         if any(columns):
-            rows.append([case, *(_spread(column, 2) for column in columns)])
-    return _table(["data", *heads], rows)
+            rows.append([case, *(spread(column, 2) for column in columns)])
+    return table(["data", *heads], rows)
 
 
-def _identity(found: Found) -> list[str]:
+def identity(found: Found) -> list[str]:
     """The tracking field's figures, by what motion the links expect."""
     rows = []
     for case, seeds in found.items():
@@ -183,12 +183,12 @@ def _identity(found: Found) -> list[str]:
         for motion in dict.fromkeys(name for run in runs for name in run):
             every = [run[motion]["videos"]["all"] for run in runs if motion in run]
             keys = (("idf1", 3), ("mota", 3), ("switches_per_1000", 1))
-            cells = [_spread([one[key] for one in every], digits) for key, digits in keys]
+            cells = [spread([one[key] for one in every], digits) for key, digits in keys]
             rows.append([case, motion, *cells])
-    return _table(["data", "motion expected", "IDF1", "MOTA", "switches per 1,000"], rows)
+    return table(["data", "motion expected", "IDF1", "MOTA", "switches per 1,000"], rows)
 
 
-def _spread(values: Sequence[float], digits: int) -> str:
+def spread(values: Sequence[float], digits: int) -> str:
     """Mean, and the range if there are several."""
     values = [value for value in values if value is not None and not np.isnan(value)]
     if not values:
@@ -203,7 +203,7 @@ def _cell(value: float | None, digits: int) -> str:
     return "–" if value is None or np.isnan(value) else f"{value:.{digits}f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Markdown."""
     if not rows:
         return ["Nothing yet."]

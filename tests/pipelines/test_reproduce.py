@@ -12,6 +12,7 @@ from pipelines.commands import COMMANDS
 from pipelines.parsing import parse
 from pipelines.reproduce import CASES, Case, gather, reproduce
 from pipelines.reproduce_card import card
+from pipelines.reproduce_summary import BEGIN, END
 from tests.pipelines.commands import DLP, DYNAMICS, FRAMES, SIDE, particlecast, refused
 
 MADE = (
@@ -190,3 +191,35 @@ def test_the_first_run_of_a_moving_world_is_kept(
         for name, n in (("train-dlp", 3), ("train-dynamics", 5))
     )
     assert kept == [(out / "traffic" / "0", home / "traffic", f"{first} & {second}")]
+
+
+MARKED = f"# A thing\n\n{BEGIN}\nold\n{END}\nafter\n"
+
+
+def test_the_readme_keeps_the_results_between_its_marks(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(MARKED)
+    reproduce(tmp_path / "out", tmp_path / "page.md", 2, cases=MADE, run=Recorder(), readme=readme)
+    first = readme.read_text()
+    assert first.startswith("# A thing\n")
+    assert first.endswith("\nafter\n")
+    assert "old" not in first
+    assert "| balls | 300 | 2 | 0.990 (0.990 to 0.990) | – |" in first
+    # Seeds 0 and 1 are 5 and 6 pixels off at step 5; nothing is known of step 20.
+    assert "| balls | **forecast** | 1.50 (1.00 to 2.00) | 5.50 (5.00 to 6.00) |" in first
+    assert "| balls | coast | 0.900 (0.900 to 0.900) |" in first
+    reproduce(tmp_path / "out", tmp_path / "page.md", 2, cases=MADE, run=Recorder(), readme=readme)
+    assert readme.read_text() == first
+
+
+@pytest.mark.parametrize("content", ["no marks\n", f"{BEGIN}\nno end\n", None])
+def test_a_readme_without_marks_is_refused_before_anything_is_trained(
+    tmp_path: Path, content: str | None
+) -> None:
+    readme, record = tmp_path / "README.md", Recorder()
+    if content is not None:
+        readme.write_text(content)
+    with pytest.raises(UserError, match="--readme"):
+        reproduce(tmp_path / "out", tmp_path / "p.md", 1, cases=MADE, run=record, readme=readme)
+    assert not record.said
+    assert content is None or readme.read_text() == content

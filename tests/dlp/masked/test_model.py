@@ -161,14 +161,15 @@ def test_equivariance_is_off_by_default_and_reaches_the_detector() -> None:
     image = torch.rand(2, 3, 32, 48)
     assert "equivariance" not in model().loss(image, 1.0).terms
     losses = []
-    for weight in (1.0, 1001.0):
+    for price in (1.0, 1001.0):
         torch.manual_seed(1)
-        held = model(equivariance=weight)
+        held = model(equivariance=price)
         torch.manual_seed(2)
         losses.append(held.loss(image, 1.0))
     rise = losses[1].total - losses[0].total
     assert rise.item() == pytest.approx(1000 * losses[0].terms["equivariance"].item(), rel=1e-3)
-    (gradient,) = torch.autograd.grad(rise, held.position.heat.weight, allow_unused=True)
+    weight = held.get_parameter("position.heat.weight")
+    (gradient,) = torch.autograd.grad(rise, weight, allow_unused=True)
     assert gradient is not None
     assert gradient.abs().max() > 0
 

@@ -1,0 +1,103 @@
+"""The results in short, kept between two marks of a Markdown file such as the README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.errors import UserError
+from pipelines.film import write_whole
+from pipelines.reproduce_page import (
+    AT,
+    TRAINED,
+    Found,
+    identity,
+    length,
+    sampled,
+    spread,
+    steps_of,
+    table,
+)
+
+BEGIN, END = "<!-- results: written by make results -->", "<!-- /results -->"
+STAGE1 = (
+    ("coverage", "coverage", 3),
+    ("precision", "precision", 3),
+    ("live_per_object", "live/object", 2),
+    ("position_error", "error, px", 2),
+    ("jitter", "jitter, px", 2),
+    ("psnr", "PSNR, dB", 1),
+)
+ERRORS = {
+    "model": "**forecast**",
+    "own constant velocity": "its own constant velocity",
+    "true constant velocity": "constant velocity of the true tracks",
+}
+PIXELS = {
+    "model": "**forecast**",
+    "copy-last": "last frame copied",
+    "optical flow": "optical flow",
+}
+
+
+def summary(found: Found) -> str:
+    """Means over the seeds, from the least to the most where there are several, as Markdown."""
+    first: list[list[str]] = []
+    errors: list[list[str]] = []
+    pixels: list[list[str]] = []
+    for case, seeds in found.items():
+        runs = list(seeds.values())
+        there = [one["stage1"]["figures"] for one in runs if "stage1" in one]
+        if there:
+            cells = [
+                spread([one[key]["value"] for one in there if key in one], digits)
+                for key, _, digits in STAGE1
+            ]
+            first.append([case, length(runs, TRAINED[:1]), str(len(there)), *cells])
+        reports = [one["forecast"]["per_step"] for one in runs if "forecast" in one]
+        for rows, key, methods in (
+            (errors, "position_error", ERRORS),
+            (pixels, "psnr_moving", PIXELS),
+        ):
+            known = [one[key]["methods"] for one in reports if key in one]
+            for name, title in methods.items():
+                if known and all(name in one for one in known):
+                    rows.append([case, title, *steps_of(known, name, 2)])
+    steps, heads = [f"step {step}" for step in AT], [head for _, head, _ in STAGE1]
+    parts = [
+        ("**Stage 1: frames to particles.**", table(["", "steps", "seeds", *heads], first)),
+        ("**Error of the same particle**, pixels.", table(["", "", *steps], errors)),
+        ("**PSNR on moving pixels**, dB.", table(["", "", *steps], pixels)),
+        ("**Sampled futures**, 20 of each.", sampled(found)),
+        ("**Identity.**", identity(found)),
+    ]
+    return "\n".join(line for title, lines in parts for line in (title, "", *lines, ""))
+
+
+def place(file: Path) -> tuple[str, str]:
+    """What stands before and after a file's marks.
+
+    Raises:
+        UserError: it cannot be read, or has no marks.
+    """
+    try:
+        whole = file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise UserError(f"--readme {file}: cannot be read: {error}") from error
+    before, begin, rest = whole.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(
+            f"--readme {file}: has no place for the results: put the lines {BEGIN} and {END} where "
+            "they are to be"
+        )
+    return before, after
+
+
+def fill(file: Path, text: str) -> None:
+    """Put text between a file's marks, in place of what was there.
+
+    Raises:
+        UserError: as from `place`.
+    """
+    before, after = place(file)
+    write_whole(file, f"{before}{BEGIN}\n\n{text}\n{END}{after}".encode())
