@@ -189,14 +189,12 @@ def identity(found: Found) -> list[str]:
 
 
 def spread(values: Sequence[float], digits: int) -> str:
-    """Mean, and the range if there are several."""
+    """Mean, and the range if there is any."""
     values = [value for value in values if value is not None and not np.isnan(value)]
     if not values:
         return "–"
-    text = f"{np.mean(values):.{digits}f}"
-    if len(values) == 1:
-        return text
-    return f"{text} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+    middle, least, most = (f"{x:.{digits}f}" for x in (np.mean(values), min(values), max(values)))
+    return middle if least == most else f"{middle} ({least} to {most})"
 
 
 def _cell(value: float | None, digits: int) -> str:
