@@ -12,6 +12,8 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,6 +87,28 @@ def logged_again_from(run: Path, stage: str, resume: bool) -> int:
     return step_of(found[-1]) + 1 if found else 1
 
 
+@contextmanager
+def last_good(root: Path, failed: str) -> Iterator[None]:
+    """While entered, a full or failing disk is told together with the checkpoint that is left.
+
+    Args:
+        root: the stage's `checkpoint_root`.
+        failed: how the error begins.
+
+    Raises:
+        UserError: the disk is full or cannot be written; the earlier checkpoints are whole.
+    """
+    try:
+        yield
+    except OSError as error:
+        whole = list_checkpoints(root)
+        kept = f"the last good checkpoint is {whole[-1]}" if whole else "there is no earlier one"
+        raise UserError(
+            f"{failed}: {error.strerror or error}; {kept}: free some space there, then run the "
+            "same command with --resume"
+        ) from error
+
+
 def save_checkpoint(
     root: Path,
     step: int,
@@ -115,34 +139,29 @@ def save_checkpoint(
         UserError: the disk is full or cannot be written; the earlier checkpoints are whole.
     """
     folder, aside = root / f"step_{step:08d}", root / f".step_{step:08d}.partial"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        _sweep(root)
-        aside.mkdir()
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        _write(aside / STATE, buffer.getvalue())
-        if folder.is_dir():
-            os.replace(aside / STATE, folder / STATE)
-        else:
-            weights = {
-                name: tensor.detach().cpu().contiguous().clone()
-                for name, tensor in model.state_dict().items()
-            }
-            _write(aside / WEIGHTS, to_safetensors(weights))
-            _write(aside / CONFIG, json.dumps(config, indent=2).encode())
-            _flush(aside)
-            os.rename(aside, folder)
-        _flush(root)
-        settle(root, folder, folder if best else None, keep)
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        whole = list_checkpoints(root)
-        kept = f"the last good checkpoint is {whole[-1]}" if whole else "there is no earlier one"
-        raise UserError(
-            f"cannot save the checkpoint of step {step} in {root}: {error.strerror}; {kept}: "
-            "free some space there, then run the same command with --resume"
-        ) from error
+    with last_good(root, f"cannot save the checkpoint of step {step} in {root}"):
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            _sweep(root)
+            aside.mkdir()
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            _write(aside / STATE, buffer.getvalue())
+            if folder.is_dir():
+                os.replace(aside / STATE, folder / STATE)
+            else:
+                weights = {
+                    name: tensor.detach().cpu().contiguous().clone()
+                    for name, tensor in model.state_dict().items()
+                }
+                _write(aside / WEIGHTS, to_safetensors(weights))
+                _write(aside / CONFIG, json.dumps(config, indent=2).encode())
+                _flush(aside)
+                os.rename(aside, folder)
+            _flush(root)
+            settle(root, folder, folder if best else None, keep)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 

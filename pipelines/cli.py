@@ -14,8 +14,10 @@ from importlib.metadata import version
 from data.errors import UserError
 from pipelines.allocator import keep_memory
 from pipelines.commands import COMMANDS
+from pipelines.full_disk import telling_of_full_disks
 from pipelines.parsing import parse
 from pipelines.signals import Interrupted, stopping
+from pipelines.together import together
 
 # OpenMP's threads spin while they wait, by default for so long that one other busy program makes
 # training ten times slower. Read when torch is imported, which is later than this line.
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if words[0] not in COMMANDS:
             raise UserError(f"no command {words[0]!r}: choose from {', '.join(COMMANDS)}")
-        with stopping():
+        with stopping(), together(), telling_of_full_disks():
             COMMANDS[words[0]].run(parse(words[0], COMMANDS[words[0]], words[1:]))
     except UserError as error:
         print(f"particlecast: error: {' '.join(str(error).split())}", file=sys.stderr)

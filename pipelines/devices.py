@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from pipelines.stage import Stage
+from pipelines.together import remember
 
 
 @functools.cache
@@ -25,6 +26,7 @@ def start_fabric(accelerator: str, devices: int, nodes: int, precision: Any) -> 
         fabric = Fabric(
             accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision
         )
+        remember(getattr(fabric.strategy.launcher, "procs", []))
         fabric.launch()
     except (ValueError, RuntimeError) as error:
         raise UserError(

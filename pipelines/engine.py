@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from data.errors import UserError
-from pipelines.checkpoint import checkpoint_root, list_checkpoints, save_checkpoint
+from pipelines.checkpoint import checkpoint_root, last_good, list_checkpoints, save_checkpoint
 from pipelines.config import EngineConfig, plain
 from pipelines.devices import LossModule, Sealed, agree, mean_terms, start_fabric, to_device
 from pipelines.lock import hold_run
@@ -113,7 +113,8 @@ def train(
         folder = root / f"step_{step:08d}"
         saved = time.monotonic()
         rate = Rate(config.batch * config.accumulate * fabric.world_size)
-        with Bar(stage.name, budget, step, show and fabric.is_global_zero) as bar:
+        bar = Bar(stage.name, budget, step, show and fabric.is_global_zero)
+        with bar, last_good(root, f"{stage.name} cannot go on in {run}"):
             while progress < 1:
                 # Set the learning rate.
                 share = rate_share(config, step, progress)

@@ -29,7 +29,7 @@ from pipelines.explore_futures import (
 from pipelines.explore_jobs import Job, Jobs
 from pipelines.explore_json import Refused, read_particles, whole
 from pipelines.explore_scenes import NOT_TRAINED, Scenes, World
-from pipelines.explore_upload import read_dropped
+from pipelines.explore_upload import AT_ONCE, one_of, read_dropped
 from pipelines.explore_web import endpoint, json_response, png_response, read_json
 from pipelines.film import png_bytes
 from pipelines.kept import once
@@ -57,6 +57,7 @@ class Explorer:
             lambda: find_directions(world.model, world.videos)
         )
         self._heavy = threading.Lock()  # one file is decoded or encoded at a time
+        self._places = threading.BoundedSemaphore(AT_ONCE)
 
     def close(self) -> None:
         """End what is under way: a thread that computes must not outlive the program."""
@@ -123,15 +124,16 @@ class Explorer:
             raise Refused("send the file with Content-Type: application/octet-stream", 415)
         request.max_content_length = self.limits.upload_bytes
         name = _shown(unquote(request.headers.get("X-Name", "")))
-        dropped = read_dropped(
-            request.stream,
-            name,
-            self.world.model.size,
-            self.world.dlp.frames,
-            self.limits.pixels,
-            self.limits.frames,
-            self._heavy,
-        )
+        with one_of(self._places):
+            dropped = read_dropped(
+                request.stream,
+                name,
+                self.world.model.size,
+                self.world.dlp.frames,
+                self.limits.pixels,
+                self.limits.frames,
+                self._heavy,
+            )
         clip = self.scenes.add(dropped.video)
         frames = len(dropped.video)
         return json_response({"clip": clip, "frames": frames, "name": name, "note": dropped.note})

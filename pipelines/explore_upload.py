@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -28,6 +30,8 @@ from data.videos import Video
 from pipelines.explore_json import Refused
 
 HEAD = 4096
+AT_ONCE = 4
+"""Files that arrive or wait to be decoded at the same time: each lies on the disk meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,21 @@ class Dropped:
 
     video: Video
     note: str
+
+
+@contextmanager
+def one_of(places: threading.Semaphore) -> Iterator[None]:
+    """Hold a place for a file while the block runs.
+
+    Raises:
+        Refused: all are taken; nobody waits for one.
+    """
+    if not places.acquire(blocking=False):
+        raise Refused("too many files are arriving: wait until one is here, and try again", 503)
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def read_dropped(

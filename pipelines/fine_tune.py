@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+from lightning_fabric import Fabric
 
 from data.errors import UserError
 from pipelines.boards import Board
@@ -23,6 +24,7 @@ from pipelines.checkpoint import (
     save_checkpoint,
 )
 from pipelines.config import EngineConfig
+from pipelines.devices import agree, start_fabric
 from pipelines.encode import encode_tracks
 from pipelines.engine import Finished, train
 from pipelines.joint import JointStage
@@ -77,21 +79,24 @@ def fine_tune(
                 f"{data} is not what {run} was trained on, or was cut otherwise: give its own "
                 "source, so that what was held out stays held out"
             )
+        fabric = start_fabric(engine.accelerator, engine.devices, engine.nodes, engine.precision)
         key = f"{dlp.digest}-{dataset.fingerprint}"
         with reporting() as progress:
             cache = out / "joint" / "particles"
             tracks, validation = (
-                encode_tracks(dlp.model, videos, cache / f"{name}.safetensors", key, progress)
+                encode_tracks(
+                    dlp.model, videos, cache / f"{name}.safetensors", key, progress, fabric
+                )
                 for name, videos in (("train", dataset.train), ("val", dataset.val))
             )
         torch.manual_seed(seed)
         board = Board(out / "tensorboard" / "joint", logged_again_from(out, "joint", resume))
         stage = JointStage(dlp, dynamics, dataset, tracks, validation, engine.batch)
-        before = judged(stage)
+        before = math.nan if is_follower() else judged(stage)
         finished = train(stage, out, engine, max_steps, max_minutes, resume, seed, board)
         board.close()
+        _part(stage, run, out, finished.step, fabric)
         if not is_follower():
-            _part(stage, run, out, finished.step)
             after = judged(stage)
             words = "better" if after > before else "NOT better: keep the run that it began with"
             if math.isnan(before):
@@ -111,19 +116,23 @@ def judged(stage: JointStage) -> float:
     return stage.evaluate(0)[stage.best_key]
 
 
-def _part(stage: JointStage, run: Path, out: Path, step: int) -> None:
-    """The best of OUT/joint as OUT/stage1 and OUT/stage2, its births as this encoder sees them."""
+def _part(stage: JointStage, run: Path, out: Path, step: int, fabric: Fabric) -> None:
+    """The best of OUT/joint as OUT/stage1 and OUT/stage2, its births as this encoder sees them.
+
+    The first process saves; all of them encode.
+    """
     load_model_weights(find_checkpoint(out, "joint"), stage.model)
     stage.model.eval()
-    first = load_config(find_checkpoint(run, "stage1"))
-    folder = save_checkpoint(
-        checkpoint_root(out, "stage1"), step, stage.model.dlp, first, {}, best=True
-    )
-    second = load_config(find_checkpoint(run, "stage2"))
-    digest = digest_of(folder)
-    second = {**second, "stage1": digest}
+    digest = ""
+    if not is_follower():
+        first = load_config(find_checkpoint(run, "stage1"))
+        root = checkpoint_root(out, "stage1")
+        digest = digest_of(save_checkpoint(root, step, stage.model.dlp, first, {}, best=True))
+    digest = agree(fabric, digest)
     with reporting() as progress:
         cache, key = out / "particles" / "train.safetensors", f"{digest}-{stage.dlp.fingerprint}"
-        tracks = encode_tracks(stage.dlp.model, stage.dataset.train, cache, key, progress)
-    stage.dynamics.births.fit(tracks, stage.dynamics.side.cpu())
-    save_checkpoint(checkpoint_root(out, "stage2"), step, stage.dynamics, second, {}, best=True)
+        tracks = encode_tracks(stage.dlp.model, stage.dataset.train, cache, key, progress, fabric)
+    if not is_follower():
+        second = {**load_config(find_checkpoint(run, "stage2")), "stage1": digest}
+        stage.dynamics.births.fit(tracks, stage.dynamics.side.cpu())
+        save_checkpoint(checkpoint_root(out, "stage2"), step, stage.dynamics, second, {}, best=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
-from data.frames import FrameConfig
+from data.frames import LARGEST_SIDE, FrameConfig
 from data.source import open_source
 from data.videos import Dataset, Video
 from dlp.build import ParticleModel, build_model
@@ -21,8 +21,6 @@ from pipelines.checkpoint import WEIGHTS, find_checkpoint, load_config
 from pipelines.config import build
 from pipelines.progress import reporting
 from pipelines.stranger import build_settings, build_trained
-
-LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)

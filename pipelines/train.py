@@ -13,6 +13,7 @@ from dynamics.config import DynamicsConfig
 from pipelines.checkpoint import checkpoint_root, list_checkpoints, refuse_again
 from pipelines.config import EngineConfig
 from pipelines.lock import hold_run
+from pipelines.stranger import check_settings
 from pipelines.train_dlp import train_dlp
 from pipelines.train_dynamics import train_dynamics
 
@@ -38,6 +39,7 @@ def train(
     Raises:
         UserError: the source, the run or the settings are unfit.
     """
+    check_settings(dynamics, "--dynamics")  # stage 1 is not trained for a stage 2 that cannot be
     with hold_run(run):
         refuse_again(run, "stage1", resume)
         refuse_again(run, "stage2", resume)

@@ -41,6 +41,7 @@ from pipelines.metrics import (
 )
 from pipelines.regress import error, fit, gather, predict
 from pipelines.regress_panel import faces_panel
+from pipelines.stranger import check_settings
 
 VALIDATION_VIDEOS = 8
 VALIDATION_FRAMES = 40  # of each
@@ -236,6 +237,7 @@ def train_dlp(
     Raises:
         UserError: the source, the run or the settings are unfit.
     """
+    check_settings(dlp, "--dlp")
     with hold_run(run):
         refuse_again(run, "stage1", resume)
         dataset = open_data(data, frames)

@@ -38,6 +38,7 @@ from pipelines.forecast import join, observe, predict, reconstruct
 from pipelines.load import TrainedDLP, check_size, load_dlp, open_data
 from pipelines.lock import hold_run, is_follower
 from pipelines.progress import reporting
+from pipelines.stranger import check_settings
 
 VALIDATION_WINDOWS = 128
 FILM_STEPS = 20
@@ -224,6 +225,7 @@ def train_dynamics(
     Raises:
         UserError: no stage 1, or the source or the settings are unfit.
     """
+    check_settings(dynamics, "--dynamics")
     with hold_run(run):
         refuse_again(run, "stage2", resume)
         dlp = load_dlp(run)

@@ -16,6 +16,7 @@ from PIL import Image
 from data.write import write_mp4
 from pipelines.explore_about import Limits
 from pipelines.explore_scenes import UPLOADS
+from pipelines.explore_upload import AT_ONCE
 from tests.pipelines.commands import SIDE, Trained, clips
 from tests.pipelines.exploring import Page, edited, line, open_page, picture
 
@@ -168,33 +169,58 @@ class Slow(io.BytesIO):
         return super().readinto(buffer)
 
 
+class Arriving:
+    """A file whose body has begun to arrive, in a thread of its own."""
+
+    def __init__(self, page: Page, content: bytes) -> None:
+        self.page, self.content, self.body = page, content, Slow(content)
+        self.thread = threading.Thread(target=self.ask)
+        self.thread.start()
+        assert self.body.begun.wait(20)
+
+    def ask(self) -> None:
+        self.answer = self.page.ask(
+            "POST",
+            "/api/upload",
+            input_stream=self.body,
+            content_length=len(self.content),
+            content_type="application/octet-stream",
+            headers={"X-Name": "slow.png"},
+        )
+
+    def end(self) -> Any:
+        """The answer, once the rest has come."""
+        self.body.gate.set()
+        self.thread.join()
+        return self.answer.get_json()
+
+
 def test_a_slow_upload_holds_up_nobody_else(page: Page) -> None:
     name = page.roll_out(horizon=1)["id"]
     shown = image(page.explorer.scenes.frame("data:0", 5))
-    body, answers = Slow(shown), []
-
-    def slow() -> None:
-        answers.append(
-            page.ask(
-                "POST",
-                "/api/upload",
-                input_stream=body,
-                content_length=len(shown),
-                content_type="application/octet-stream",
-                headers={"X-Name": "slow.png"},
-            )
-        )
-
-    thread = threading.Thread(target=slow)
-    thread.start()
-    assert body.begun.wait(20)
+    slow = Arriving(page, shown)
     saved = page.ask("GET", f"/api/rollouts/{name}/file?format=npz")
     assert saved.status_code == 200
     assert dropped(page, shown, "quick.png")["frames"] == 1
-    assert thread.is_alive()
-    body.gate.set()
-    thread.join()
-    assert answers[0].get_json()["frames"] == 1
+    assert slow.thread.is_alive()
+    assert slow.end()["frames"] == 1
+
+
+def test_so_many_uploads_arrive_at_once_and_one_more_is_told_to_try_again(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shown = image(page.explorer.scenes.frame("data:0", 5))
+    slow = [Arriving(page, shown) for _ in range(AT_ONCE)]
+    assert "try again" in line(drop(page, shown, "more.png"), 503)
+    assert len(list(tmp_path.iterdir())) == AT_ONCE  # nothing of the one that was refused
+    assert page.scene("data:0", 5)  # what else is asked is answered
+    assert slow[0].end()["frames"] == 1
+    assert dropped(page, shown, "more.png")["frames"] == 1
+    assert [one.end()["frames"] for one in slow[1:]] == [1] * (AT_ONCE - 1)
+    for _ in range(AT_ONCE + 1):  # what is refused leaves its place too
+        line(drop(page, b"\x00", "a.mp4"), 400)
+    assert dropped(page, shown, "more.png")["frames"] == 1
 
 
 @pytest.mark.parametrize("kind", ["EPS", "GIF", "TIFF", "WEBP", "PPM"])

@@ -54,6 +54,13 @@ def change(run: Path, stage: str, group: str, values: Any) -> None:
         ("stage1", "dlp", {"patch": [8]}, "patch"),
         ("stage1", "dlp", {"model": "__import__('os')"}, "model"),
         ("stage1", "dlp", {"paper": {"rec": {"class_path": "os.system"}}}, "rec"),
+        (
+            "stage1",
+            "dlp",
+            {"paper": {"neighbours": 10**9}},
+            "dlp.paper.neighbours is 1e+09, larger",
+        ),
+        ("stage1", "dlp", {"paper": {"beta_rec": math.inf}}, "dlp.paper.beta_rec is inf"),
         ("stage1", "dlp", {"class_path": "os.system"}, "unknown setting class_path"),
         ("stage1", "dlp", "../../../etc/passwd", "expected names and values, found str"),
         ("stage1", "frames", {"size": 10**9}, "size must be"),
@@ -65,7 +72,7 @@ def change(run: Path, stage: str, group: str, values: Any) -> None:
         ("stage1", "size", [True, True], "size must be two whole numbers"),
         ("stage2", "dynamics", {"hidden": 10**9}, "larger than 4096"),
         ("stage2", "dynamics", {"hidden": 4096}, "the model expects"),
-        ("stage2", "dynamics", {"layers": 4000}, "more layers than"),
+        ("stage2", "dynamics", {"layers": 4000}, "dynamics.layers is 4000, larger than 64"),
         ("stage2", "dynamics", {"history": 4000}, "the model expects"),
         ("stage2", "dynamics", {"conv": "os.system"}, "conv"),
         ("stage2", "dynamics", {"noise": "loud"}, "noise"),
@@ -88,6 +95,46 @@ def test_a_hostile_config_is_refused_with_the_reason(
     assert any(part in line for part in said.split("|")), line
     assert len(line) < 800
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("group", "setting", "value", "most"),
+    [
+        ("dlp", "particles", "5000", 4096),
+        ("dlp", "n_prior", "4097", 4096),
+        ("dlp", "glimpse", "4104", 4096),
+        ("dlp", "features", "4097", 4096),
+        ("dlp", "width", "4104", 4096),
+        ("dlp", "paper.neighbours", "4097", 4096),
+        ("dlp", "max_scale", ".inf", None),
+        ("dlp", "beta_kl", ".inf", None),
+        ("dlp", "paper.beta_rec", ".inf", None),
+        ("dynamics", "neighbours", "4097", 4096),
+        ("dynamics", "history", "4097", 4096),
+        ("dynamics", "hidden", "4100", 4096),
+        ("dynamics", "edge", "4100", 4096),
+        ("dynamics", "layers", "65", 64),
+        ("dynamics", "horizon", "4097", 4096),
+        ("dynamics", "chance", "4098", 4096),
+        ("dynamics", "noise", ".inf", None),
+        ("dynamics", "image", ".inf", None),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_trained(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    group: str,
+    setting: str,
+    value: str,
+    most: int | None,
+) -> None:
+    option, run = f"--{group}.{setting}", tmp_path / "run"
+    words = ["--data", "synthetic:billiards,size=32", "--run", run, f"{option}={value}"]
+    why = f"{value}, larger than {most}" if most else "inf, not finite"
+    for command in ("train", {"dlp": "train-dlp", "dynamics": "train-dynamics"}[group]):
+        said = refused(capsys, command, *words)
+        assert said == f"particlecast: error: {option} is {why}: choose another value\n"
+        assert not run.exists()
 
 
 def test_a_weight_may_be_larger_than_any_size(own: Trained, tmp_path: Path) -> None:

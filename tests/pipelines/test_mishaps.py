@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from pipelines.checkpoint import list_checkpoints
 from pipelines.cli import main
 from pipelines.train_dlp import DLPStage
 from pipelines.train_dynamics import DynamicsStage
-from tests.pipelines.commands import STAGE1, STAGE2, Trained, particlecast
+from tests.pipelines.commands import STAGE1, STAGE2, Trained, particlecast, refused, tree
 
 COMMANDS = {
     "stage1": ["train-dlp", *STAGE1, "--max-steps", "12", "--resume"],
@@ -55,6 +56,38 @@ def test_a_disk_that_fills_up_while_a_run_is_saved(
     assert sorted(path.name for path in root.iterdir()) == ["best", "last", "step_00000006"]
     particlecast(*COMMANDS[stage], *own.on())
     assert [path.name for path in list_checkpoints(root)][-1] == "step_00000012"
+
+
+@pytest.mark.parametrize("stage", COMMANDS)
+def test_a_disk_that_fills_up_while_curves_are_logged(
+    own: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    root = own.run / stage / "checkpoints"
+    before = tree(root)
+
+    def full(*_: object) -> None:  # in TensorBoard's thread
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("threading.excepthook", threading.__excepthook__)  # as without pytest
+        patch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+        assert main([*COMMANDS[stage], *own.on()]) == 2
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert f"{stage} cannot go on in {own.run}: No space left on device; the last good " in told
+    assert f"checkpoint is {root}/step_00000006: free some space there" in told
+    assert tree(root) == before
+
+
+def test_a_full_disk_is_one_line_of_any_command(
+    own: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/some/file")
+
+    monkeypatch.setattr("pipelines.lock.fcntl.flock", full)
+    said = refused(capsys, *COMMANDS["stage1"], *own.on())
+    assert "No space left on device: /some/file: free some space, then run the same" in said
 
 
 @pytest.mark.parametrize(("stage", "kind"), [("stage1", DLPStage), ("stage2", DynamicsStage)])
