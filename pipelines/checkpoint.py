@@ -24,6 +24,7 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from data.errors import UserError
+from pipelines.full_disk import is_full
 
 CONFIG, WEIGHTS, STATE = "config.json", "model.safetensors", "training_state.pt"
 LARGEST_CONFIG = 1 << 20
@@ -88,12 +89,13 @@ def logged_again_from(run: Path, stage: str, resume: bool) -> int:
 
 
 @contextmanager
-def last_good(root: Path, failed: str) -> Iterator[None]:
+def last_good(root: Path, failed: str, only_full: bool = False) -> Iterator[None]:
     """While entered, a full or failing disk is told together with the checkpoint that is left.
 
     Args:
         root: the stage's `checkpoint_root`.
         failed: how the error begins.
+        only_full: other errors pass: they may be of reading, where more space is no help.
 
     Raises:
         UserError: the disk is full or cannot be written; the earlier checkpoints are whole.
@@ -101,6 +103,8 @@ def last_good(root: Path, failed: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if only_full and not is_full(error):
+            raise
         whole = list_checkpoints(root)
         kept = f"the last good checkpoint is {whole[-1]}" if whole else "there is no earlier one"
         raise UserError(

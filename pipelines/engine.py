@@ -114,7 +114,7 @@ def train(
         saved = time.monotonic()
         rate = Rate(config.batch * config.accumulate * fabric.world_size)
         bar = Bar(stage.name, budget, step, show and fabric.is_global_zero)
-        with bar, last_good(root, f"{stage.name} cannot go on in {run}"):
+        with bar, last_good(root, f"{stage.name} cannot go on in {run}", only_full=True):
             while progress < 1:
                 # Set the learning rate.
                 share = rate_share(config, step, progress)

@@ -21,14 +21,14 @@ def telling_of_full_disks() -> Iterator[None]:
 
     def in_thread(met: threading.ExceptHookArgs) -> None:
         """TensorBoard writes in a thread; what happens there is raised in the main one again."""
-        if not _is_full(met.exc_value):
+        if not is_full(met.exc_value):
             before(met)
 
     threading.excepthook = in_thread
     try:
         yield
     except OSError as error:
-        if not _is_full(error):
+        if not is_full(error):
             raise
         where = f": {error.filename}" if error.filename else ""
         raise UserError(
@@ -38,6 +38,6 @@ def telling_of_full_disks() -> Iterator[None]:
         threading.excepthook = before
 
 
-def _is_full(error: BaseException | None) -> bool:
+def is_full(error: BaseException | None) -> bool:
     """Whether the error is a full disk or a used-up quota."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -8,6 +8,7 @@ from data.errors import UserError
 from pipelines.film import write_whole
 from pipelines.reproduce_page import (
     AT,
+    STAGE1,
     TRAINED,
     Found,
     identity,
@@ -19,14 +20,8 @@ from pipelines.reproduce_page import (
 )
 
 BEGIN, END = "<!-- results: written by make results -->", "<!-- /results -->"
-STAGE1 = (
-    ("coverage", "coverage", 3),
-    ("precision", "precision", 3),
-    ("live_per_object", "live/object", 2),
-    ("position_error", "error, px", 2),
-    ("jitter", "jitter, px", 2),
-    ("psnr", "PSNR, dB", 1),
-)
+SHORT = ("coverage", "precision", "live_per_object", "position_error", "jitter", "psnr")
+"""Of stage 1's figures."""
 ERRORS = {
     "model": "**forecast**",
     "own constant velocity": "its own constant velocity",
@@ -41,6 +36,7 @@ PIXELS = {
 
 def summary(found: Found) -> str:
     """Means over the seeds, from the least to the most where there are several, as Markdown."""
+    told = [row for row in STAGE1 if row[0] in SHORT]
     first: list[list[str]] = []
     errors: list[list[str]] = []
     pixels: list[list[str]] = []
@@ -50,7 +46,7 @@ def summary(found: Found) -> str:
         if there:
             cells = [
                 spread([one[key]["value"] for one in there if key in one], digits)
-                for key, _, digits in STAGE1
+                for key, _, digits in told
             ]
             first.append([case, length(runs, TRAINED[:1]), str(len(there)), *cells])
         reports = [one["forecast"]["per_step"] for one in runs if "forecast" in one]
@@ -62,7 +58,7 @@ def summary(found: Found) -> str:
             for name, title in methods.items():
                 if known and all(name in one for one in known):
                     rows.append([case, title, *steps_of(known, name, 2)])
-    steps, heads = [f"step {step}" for step in AT], [head for _, head, _ in STAGE1]
+    steps, heads = [f"step {step}" for step in AT], [head for _, head, _ in told]
     parts = [
         ("**Stage 1: frames to particles.**", table(["", "steps", "seeds", *heads], first)),
         ("**Error of the same particle**, pixels.", table(["", "", *steps], errors)),

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from data.errors import UserError
 from dlp.losses import Loss
-from pipelines.checkpoint import list_checkpoints
+from pipelines.checkpoint import last_good, list_checkpoints
 from pipelines.cli import main
 from pipelines.train_dlp import DLPStage
 from pipelines.train_dynamics import DynamicsStage
@@ -120,3 +121,13 @@ def test_a_loss_that_is_not_finite_names_step_and_term(
     shutil.copytree(tiny.run, unbroken.run, symlinks=True)
     particlecast(*COMMANDS[stage], *unbroken.on())
     assert end_of(own.run, stage) == end_of(unbroken.run, stage)
+
+
+def test_an_error_of_reading_is_not_told_as_a_full_disk(tmp_path: Path) -> None:
+    given = tmp_path, "cannot go on", True
+    with pytest.raises(UserError, match="cannot go on: No space left"), last_good(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(FileNotFoundError), last_good(*given):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "clip.mp4")
+    with pytest.raises(UserError, match="cannot save"), last_good(tmp_path, "cannot save"):
+        raise PermissionError(errno.EACCES, "Permission denied")
