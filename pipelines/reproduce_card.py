@@ -18,8 +18,8 @@ LIMITS = {
     "that the balls still move like balls, but elsewhere than the true ones.",
     "traffic": "One made street under one light. Vehicles longer than a glimpse may hold two "
     "particles; one that brakes for no reason in view is not foreseen.",
-    "clevrer": "Solids that slide and collide on one ground. Positions are about a pixel off "
-    "where shadows fall.",
+    "clevrer": "Solids that slide and collide on one ground. One thing of fifty is missed, mostly "
+    "one close to another.",
 }
 """What each world's run can't do, beside what all can't."""
 
