@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ HOLD = 3.0
 PATIENCE = 30.0
 """Seconds in which one that has hung up should have ended."""
 _launched: list[list[subprocess.Popen[bytes]]] = []
+_parent = os.getppid()
 
 
 def remember(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -42,17 +44,23 @@ def together() -> Iterator[None]:
             # What goes wrong here mostly goes wrong in the first process too, which tells it and
             # ends this one.
             time.sleep(HOLD)
+            if isinstance(error, RuntimeError) and os.getppid() != _parent:
+                raise UserError(_killed("the first process")) from error
             raise
         lost = isinstance(error, RuntimeError)  # as when another process hangs up
         code = _end_others(PATIENCE if lost else 0)
         if lost and code > 0:
             raise SystemExit(code) from error
         if lost and code < 0:
-            raise UserError(
-                f"another process of this run was killed (signal {-code}), perhaps for want of "
-                "memory: run the same command with --resume, with fewer --devices if need be"
-            ) from error
+            raise UserError(_killed("another process", f" (signal {-code})")) from error
         raise
+
+
+def _killed(who: str, how: str = "") -> str:
+    return (
+        f"{who} of this run was killed{how}, perhaps for want of memory: run the same command "
+        "with --resume, with fewer --devices if need be"
+    )
 
 
 def _end_others(patience: float) -> int:

@@ -37,12 +37,12 @@ def at_fsync(error: Exception) -> None:
     setattr(os, "fsync", fsync)  # noqa: B010
 
 
-def in_a_follower(fail: Callable[[], None]) -> None:
-    """A process that does not save fails while it trains."""
+def in_one(follower: bool, fail: Callable[[], None]) -> None:
+    """The first process, or the one after it, fails while it trains."""
     draw = DLPStage.batch
 
     def batch(stage: DLPStage, step: int, generator: torch.Generator) -> torch.Tensor:
-        if step == STEP and is_follower():
+        if step == STEP and is_follower() == follower:
             fail()
         return draw(stage, step, generator)
 
@@ -65,12 +65,17 @@ def refused() -> None:
     def fail() -> None:
         raise UserError("not with me")
 
-    in_a_follower(fail)
+    in_one(True, fail)
 
 
 def killed() -> None:
     """A further process is killed."""
-    in_a_follower(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    in_one(True, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def alone() -> None:
+    """The first process is killed."""
+    in_one(False, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def watched() -> None:
@@ -86,5 +91,7 @@ def watched() -> None:
 
 
 if __name__ == "__main__":
-    {one.__name__: one for one in (full, broken, refused, killed, watched)}[os.environ["MEDDLE"]]()
+    {one.__name__: one for one in (full, broken, refused, killed, alone, watched)}[
+        os.environ["MEDDLE"]
+    ]()
     sys.exit(main())

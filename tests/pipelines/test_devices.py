@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -127,6 +128,9 @@ def test_two_processes_fine_tune_as_one_does_and_share_the_encoding(
         ("killed", 2, "particlecast: error: another process of this run was killed (signal 9), "
          "perhaps for want of memory: run the same command with --resume, with fewer --devices if "
          "need be"),
+        ("alone", -signal.SIGKILL, "particlecast: error: the first process of this run was killed,"
+         " perhaps for want of memory: run the same command with --resume, with fewer --devices if"
+         " need be"),
     ],
 )  # fmt: skip
 def test_when_one_of_two_processes_fails_both_end_and_the_reason_is_told_once(
