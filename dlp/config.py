@@ -42,8 +42,9 @@ class DLPConfig:
     """Weight of the appearance's divergence against the positions'."""
     price: float = 0.1
     """Cost of one live particle, in squared error."""
-    centre: float = 10.0
-    """Weight that holds each particle at the centroid of its own alpha mask."""
+    centre: float = 100.0
+    """Weight, at the end of the warm-up, that holds each particle at its own alpha mask's centroid;
+    a tenth of it at first."""
     area: float = 0.005
     """Cost of one covered pixel, in squared error: masks keep to their objects."""
     opaque: float = 0.02

@@ -29,6 +29,8 @@ from dlp.uncertainty import Calibration
 DEPTH_BOUND = 4.0
 CONTRAST = 3.0
 """What the networks see is the frame, and so many times its difference from the background."""
+EASY = 0.1
+"""The hold at the mask's centroid begins with this share: masks have to be found first."""
 ODD = 0.5
 """Squared difference from the background that makes a patch worth a look in training."""
 
@@ -174,7 +176,9 @@ class DLP(nn.Module):
         with torch.no_grad():
             under = crop(self.decoder.background.expand_as(image), *place, config.glimpse)
             body = not_shadow(scene.patches[:, :, :3], mask, under)
-        centre = (alive * centroid_offset(mask * body)).sum(1).mean()
+        # To vanish is no way to be centred: this does not price life.
+        centre = (alive.detach() * centroid_offset(mask * body)).sum(1).mean()
+        hold = config.centre * EASY ** (1 - phase)
         glimpses = reconstruction.new_zeros(())
         if opening:  # until the patches are a match for the background, they learn by themselves
             seen = crop(image, *place, config.glimpse)
@@ -191,7 +195,7 @@ class DLP(nn.Module):
             reconstruction
             + config.beta_kl * (positions + config.kl_balance * appearance)
             + phase * config.price * live
-            + config.centre * centre
+            + hold * centre
             + phase * (config.area * covered + config.opaque * translucent + config.front * front)
             + config.refine * refine
             + presence

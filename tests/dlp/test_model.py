@@ -5,6 +5,7 @@ import torch
 
 from dlp.config import DLPConfig
 from dlp.decoder import composite
+from dlp.encoder import TRANSPARENCY
 from dlp.glimpse import inside_frame
 from dlp.model import DLP
 from dlp.particles import Particles
@@ -44,6 +45,35 @@ def test_every_weight_gets_a_gradient_and_the_loss_is_the_sum_of_its_terms() -> 
     terms = loss.terms
     assert torch.isclose(terms["loss"], loss.total)
     assert not any(term.requires_grad for term in terms.values())
+
+
+def test_the_hold_at_the_centroid_moves_particles_and_does_not_price_their_life() -> None:
+    def gradients(hold: float) -> tuple[torch.Tensor, torch.Tensor]:
+        dlp = model(replace(SMALL, centre=hold))
+        torch.manual_seed(1)
+        dlp.loss(torch.rand(4, 3, 32, 48), progress=1.0).total.backward()
+        life, masks = dlp.encoder.head.bias.grad, dlp.decoder.patch.linear.weight.grad
+        assert life is not None
+        assert masks is not None
+        return life[TRANSPARENCY], masks
+
+    (life, masks), (held, pulled) = gradients(0), gradients(1000)
+    assert torch.allclose(life, held, rtol=1e-4)
+    assert not torch.allclose(masks, pulled, rtol=0.1)
+
+
+def test_the_hold_begins_with_a_tenth() -> None:
+    image = torch.rand(4, 3, 32, 48)
+
+    def share(progress: float) -> float:
+        totals = []
+        for hold in (0.0, 100.0):
+            torch.manual_seed(1)
+            totals.append(model(replace(SMALL, centre=hold)).loss(image, progress))
+        return float((totals[1].total - totals[0].total).detach() / totals[0].terms["centre"])
+
+    assert share(0.0) == pytest.approx(10, rel=1e-2)
+    assert share(1.0) == pytest.approx(100, rel=1e-2)
 
 
 def test_encoding_is_deterministic() -> None:
