@@ -40,7 +40,7 @@ class DLPConfig:
     """Weight of the divergences against squared error summed over pixels."""
     kl_balance: float = 0.001
     """Weight of the appearance's divergence against the positions'."""
-    price: float = 0.1
+    price: float = 0.2
     """Cost of one live particle, in squared error."""
     centre: float = 100.0
     """Weight, at the end of the warm-up, that holds each particle at its own alpha mask's centroid;
