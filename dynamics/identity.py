@@ -15,13 +15,18 @@ from dlp.particles import LIVE
 class LinkConfig:
     """How particles are linked; lengths in pixels, of frames of 64 (they grow with the frame)."""
 
-    gate: float = 6.0
-    """A particle further than this from where a resting track expects it is not its own."""
+    gate: float = 3.0
+    """A particle further than this from where a resting track expects it is not its own, if nothing
+    else moves."""
     gate_speed: float = 1.0
     """The gate's growth with the track's speed, pixels a pixel per frame."""
+    gate_others: float = 0.5
+    """And with the fastest track's: what is struck may go as fast as what strikes it."""
+    gate_young: float = 6.0
+    """The gate's growth for a track that was seen once, whose velocity is not known, pixels."""
     gate_missed: float = 0.5
     """The gate's growth with each frame that the track was not seen, pixels."""
-    gate_unsure: float = 2.0
+    gate_unsure: float = 0.5
     """The gate's growth with the particle's own standard deviation, pixels a pixel."""
     appearance: float = 1.0
     """Weight of one standard deviation of appearance and scale against one pixel."""
@@ -176,8 +181,9 @@ def _associate(
     distance = np.linalg.norm(expected[:, None] - position[None], axis=-1)  # (n, m)
     unlike = np.stack([track.looks for track in tracks])[:, None] - looks[None]
     unlike = np.sqrt((unlike**2).mean(-1)) * unit
-    gate = config.gate * unit + config.gate_speed * speed + config.gate_missed * missed * unit
-    gate = gate + young * config.gate * unit * 0.5
+    fastest = speed[~young].max(initial=0.0)
+    gate = config.gate_speed * speed + config.gate_others * fastest
+    gate = gate + unit * (config.gate + config.gate_missed * missed + config.gate_young * young)
     far = distance > gate[:, None] + wider
     cost = np.where(far, 1e6, distance + config.appearance * unlike + dearer)
     rows, columns = linear_sum_assignment(cost)

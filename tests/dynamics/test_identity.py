@@ -79,12 +79,31 @@ def test_of_two_at_hand_the_one_in_full_use_is_taken() -> None:
 
 
 def test_an_unsure_particle_may_be_further_off() -> None:
-    position = np.array([[(10.0, 30.0)], [(12, 30)], [(14, 30)], [(26, 30)]])
+    position = np.array([[(10.0, 30.0)], [(12, 30)], [(14, 30)], [(23, 30)]])
     looks, alive = np.zeros((4, 1, 2)), np.ones((4, 1))
     sure = link(position, looks, alive, 64, sigma=np.full((4, 1), 0.1))[:, 0]
     unsure = link(position, looks, alive, 64, sigma=np.full((4, 1), 3.0))[:, 0]
     assert sure.tolist() == [0, 0, 0, 1]
     assert unsure.tolist() == [0, 0, 0, 0]
+
+
+def test_an_unsure_particle_far_off_is_another() -> None:
+    # As in traffic: the dim second particle of a truck, when that of another is found and its not.
+    position = np.array([[(41.5, 27.9)], [(40.3, 27.6)], [(38.5, 27.4)], [(47.9, 44.9)]])
+    looks, alive = np.zeros((4, 1, 2)), np.ones((4, 1))
+    identities = link(position, looks, alive, 64, sigma=np.full((4, 1), 8.0))[:, 0]
+    assert identities.tolist() == [0, 0, 0, 1]
+
+
+def test_what_is_struck_may_go_as_fast_as_what_strikes_it() -> None:
+    striker = [(5.0 * t, 20.0) for t in range(6)] + [(25.0, 20.0)] * 4
+    struck = [(30.0, 20.0)] * 6 + [(30.0 + 5 * t, 20.0) for t in range(1, 5)]
+    resting = [(2.0, 50.0 + 0.1 * t) for t in range(6)] + [(7.0, 50.6 + 0.1 * t) for t in range(4)]
+    looks, alive = np.zeros((10, 2, 2)), np.ones((10, 2))
+    hit = link(np.array([striker, struck]).swapaxes(0, 1), looks, alive, 64)
+    assert (hit == [0, 1]).all()
+    alone = link(np.array(resting)[:, None], looks[:, :1], alive[:, :1], 64)[:, 0]
+    assert alone[5] != alone[6]  # nothing was there to strike it
 
 
 def test_a_better_guess_of_the_motion_holds_on_to_what_turns() -> None:
