@@ -28,7 +28,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "masked": (),
     "keynet": ("--dlp.model", "keynet"),
     "zhang": ("--dlp.model", "zhang"),
-    "masked, positions bent with the picture": ("--dlp.paper.equivariance", "1000"),
+    "masked, positions not held to bendings": ("--dlp.paper.equivariance", "0"),
     "masked, prior of bent pictures": ("--dlp.paper.tps", "true"),
     "masked, KL in listed order": ("--dlp.paper.kl", "ordered"),
     "masked, no KL on positions": ("--dlp.paper.kl", "none"),
