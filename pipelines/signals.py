@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 
-class Interrupted(Exception):
+class Interrupted(BaseException):
     """A run stopped cleanly at the user's wish; the message says how to go on.
+
+    No Exception, as KeyboardInterrupt is none: what takes any failure of a file for damage, or goes
+    on without something, is not to swallow it.
 
     Args:
         message: one line.
