@@ -53,6 +53,8 @@ def die_at_file(root: Path, number: int) -> None:
 def run(words: list[str], root: Path, seconds: float, number: int, log: Path) -> None:
     """The command line in this process, to be killed at a moment or, with neither, to end."""
     torch.set_num_threads(1)
+    # A shell that starts the tests in the background has Ctrl-C ignored, by them and by this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
