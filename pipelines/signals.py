@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,20 +31,32 @@ def stopping() -> Iterator[None]:
     """While entered, SIGTERM raises Interrupted wherever the work is, as Ctrl-C raises
     KeyboardInterrupt: what is half-written is taken away, and what was finished stays.
 
-    Outside the main thread, where Python cannot catch signals, it does nothing.
+    Outside the main thread, where Python cannot catch signals, it does nothing; a signal that the
+    parent had ignored stays so.
     """
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        raise Interrupted("stopped; what was finished is kept", signum)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                before[signum] = signal.signal(signum, _break_off)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _break_off(signum: int, frame: FrameType | None) -> None:
+    """Stop wherever the work is. An object caught half-made may fail to close itself: that is no
+    fault, and the user who stopped the work is not told of it."""
+    sys.unraisablehook = _say_nothing
+    if signum == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise Interrupted("stopped; what was finished is kept", signum)
+
+
+def _say_nothing(_: object) -> None:
+    """For sys.unraisablehook."""
 
 
 class Signals:
@@ -73,5 +86,5 @@ class Signals:
 
     def _catch(self, signum: int, frame: FrameType | None) -> None:
         if self.caught and signum == signal.SIGINT:
-            raise KeyboardInterrupt
+            _break_off(signum, frame)
         self.caught = signum
