@@ -100,8 +100,13 @@ class Births(nn.Module):
             used += keep
 
     def start(self, b: int) -> Clock:
-        """The clock of b sets. It begins halfway, so that rounding favours neither side."""
-        due = self.rate.new_full((b, GATES), 0.5)
+        """The clock of b sets: gate g of n begins at (g + 1/2) / n.
+
+        So rounding favours neither side, and gates alike do not all open in the same frame.
+        """
+        gates = max(int((self.rate > 0).sum()), 1)
+        due = (torch.arange(GATES, device=self.rate.device) + 0.5) / gates % 1
+        due = due.to(self.rate).repeat(b, 1)
         return Clock(due, torch.zeros_like(due, dtype=torch.long))
 
     def step(

@@ -11,7 +11,6 @@ import pytest
 
 from pipelines.signals import Interrupted, stopping
 
-
 HALF_MADE = """
 import signal
 from pipelines.signals import Interrupted, stopping
