@@ -55,6 +55,9 @@ class DLPConfig:
     """Weight of the first look's likelihood of where the second ends: its variance is learned."""
     curiosity: float = 4.0
     """How much, in logits, training prefers patches that differ from the background."""
+    wide: float = 2.4
+    """How many times as far particles suppress each other at first, down to once when the warm-up
+    ends: one particle learns to draw a long thing whole before a second is let near."""
     glimpses: float = 0.1
     """Weight of the patches' own squared error against their glimpses, early in the warm-up."""
     warmup: float = 0.5
@@ -94,6 +97,7 @@ class DLPConfig:
             (self.refine >= 0, "refine", "0 or more"),
             (self.curiosity >= 0, "curiosity", "0 or more"),
             (self.glimpses >= 0, "glimpses", "0 or more"),
+            (self.wide >= 1, "wide", "at least 1"),
             (0 <= self.warmup <= 1, "warmup", "from 0 to 1"),
         ]
         for holds, name, rule in rules:

@@ -81,20 +81,22 @@ class DLP(nn.Module):
         still = backdrop(self.decoder.background, image)
         return torch.cat([image - 0.5, CONTRAST * (image - still)], 1)
 
-    def encode(self, image: Tensor, explore: float = 0.0) -> Encoding:
+    def encode(self, image: Tensor, explore: float = 0.0, widen: float = 1.0) -> Encoding:
         """The posterior particles of a batch of frames.
 
         Args:
             image: [b, 3, h, w] in [0, 1].
             explore: scale of the Gumbel noise on the choice among proposals, and of the
                 preference for patches that differ from the background (training).
+            widen: how many times as far particles suppress each other (training).
         """
         config = self.config
         h, w = self.size
         side = image.new_tensor([w, h])
         seen = self.see(image)
         found = self.prior(seen)
-        score = suppress(found.presence.sigmoid(), found.position, config.glimpse / 3, side)
+        reach = widen * config.glimpse / 3
+        score = suppress(found.presence.sigmoid(), found.position, reach, side)
         rank = score.detach().clamp(1e-6, 1 - 1e-6).logit()
         if explore:
             # A thing that was missed is chosen by luck alone, so it would seldom be learned.
@@ -110,12 +112,13 @@ class DLP(nn.Module):
         k = min(config.particles, best.shape[1])
         first, look = self.encoder(seen, proposals.position[:, :k])
         alive = look.transparency.sigmoid()
-        reach = config.glimpse / 4 * (look.scale[:, :, None] + look.scale[:, None]) / 2
+        scale = (look.scale[:, :, None] + look.scale[:, None]) / 2
+        reach = widen * config.glimpse / 4 * scale.detach()  # (b, k, k)
         particles = Particles(
             position=look.position,
             log_variance=look.log_variance,
             appearance=look.appearance,
-            transparency=suppress(alive, look.position, reach.detach(), side),
+            transparency=suppress(alive, look.position, reach, side),
             scale=look.scale,
             depth=DEPTH_BOUND * torch.tanh(look.depth),
         )
@@ -141,7 +144,7 @@ class DLP(nn.Module):
         config = self.config
         phase = min(1.0, progress / config.warmup) if config.warmup else 1.0
         opening = max(0.0, 1 - 3 * phase)
-        encoding = self.encode(image, explore=1.0)
+        encoding = self.encode(image, explore=1.0, widen=config.wide + (1 - config.wide) * phase)
         mean = encoding.particles
         log_appearance = encoding.appearance_log_variance
         sample = replace(

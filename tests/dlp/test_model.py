@@ -9,6 +9,7 @@ from dlp.encoder import TRANSPARENCY
 from dlp.glimpse import inside_frame
 from dlp.model import DLP
 from dlp.particles import Particles
+from dlp.suppress import suppress
 
 SMALL = DLPConfig(particles=5, n_prior=8, width=8, features=3)
 
@@ -76,6 +77,30 @@ def test_the_hold_begins_with_a_tenth() -> None:
     assert share(1.0) == pytest.approx(100, rel=1e-2)
 
 
+def test_suppression_reaches_further_at_first_and_as_far_as_in_use_after_the_warm_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reaches: list[torch.Tensor] = []
+
+    def noted(
+        score: torch.Tensor, position: torch.Tensor, radius: torch.Tensor, side: torch.Tensor
+    ) -> torch.Tensor:
+        reaches.append(torch.as_tensor(radius))
+        return suppress(score, position, radius, side)
+
+    monkeypatch.setattr("dlp.model.suppress", noted)
+    dlp, image = model(replace(SMALL, wide=2.4)), torch.rand(2, 3, 32, 48)
+    dlp.encode(image)
+    in_use, reaches[:] = list(reaches), []
+    for progress, times in ((0.0, 2.4), (SMALL.warmup / 2, 1.7), (1.0, 1.0)):
+        dlp.loss(image, progress)
+        assert reaches[0] == pytest.approx(times * float(in_use[0]))  # among proposals
+        # Scales, and so reaches, are of other particles where noise chose others.
+        assert reaches[1].max() < times * in_use[1].max() * 1.1
+        assert reaches[1].min() > times * in_use[1].min() / 1.1
+        reaches.clear()
+
+
 def test_encoding_is_deterministic() -> None:
     dlp, image = model(), torch.rand(2, 3, 32, 48)
     one, other = dlp.encode(image).particles, dlp.encode(image).particles
@@ -118,7 +143,8 @@ def test_frames_that_do_not_divide_into_patches_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("particles", 0), ("patch", 7), ("glimpse", 12), ("max_scale", 0.5)]
+    ("field", "value"),
+    [("particles", 0), ("patch", 7), ("glimpse", 12), ("max_scale", 0.5), ("wide", 0.9)],
 )
 def test_a_setting_out_of_range_names_rule_value_and_fix(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"dlp.{field} must be .* found {value}.*--dlp.{field}"):

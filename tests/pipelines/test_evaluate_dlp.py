@@ -51,7 +51,7 @@ class Made(DLP):
         self.noise, self.claimed = noise, claimed
         self.generator = torch.Generator().manual_seed(0)
 
-    def encode(self, image: Tensor, explore: float = 0.0) -> Any:
+    def encode(self, image: Tensor, explore: float = 0.0, widen: float = 1.0) -> Any:
         b = len(image)
         weight = ((image - image.mean(1, keepdim=True)) > 0.3).float() + 1e-6  # (b, 3, h, w)
         weight = torch.cat([weight, torch.ones_like(weight[:, :1])], 1)
