@@ -25,7 +25,15 @@ from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.frames import FramePool, to_uint8
 from pipelines.load import check_size, held_out, load_dlp, open_data
-from pipelines.metrics import coverage, live_per_object, moving_mask, precision, psnr, psnr_moving
+from pipelines.metrics import (
+    coverage,
+    live_per_object,
+    moving_mask,
+    on_hidden,
+    precision,
+    psnr,
+    psnr_moving,
+)
 from pipelines.pretrained import board_folder
 from pipelines.probes import (
     identity,
@@ -153,6 +161,10 @@ def judge(model: ParticleModel, video: Video, rng: np.random.Generator) -> Judge
     live = seen.transparency > LIVE
     owner = owners(seen.position, live, truth, tolerance)  # (t, k)
     if truth.mask is not None:
+        ignored = on_hidden(seen.position, truth)
+        figures["precision_ignoring"] = precision(
+            seen.position, seen.transparency, truth, tolerance, ignored
+        )
         figures["nearer_on_top"] = nearer_on_top(model, seen.particles, owner, truth.mask)
     frame, slot = np.nonzero(owner >= 0)
     side = np.array(model.size[::-1])

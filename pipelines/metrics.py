@@ -206,17 +206,44 @@ def coverage(
 
 
 def precision(
-    position: np.ndarray, transparency: np.ndarray, truth: Truth, tolerance: float
+    position: np.ndarray,
+    transparency: np.ndarray,
+    truth: Truth,
+    tolerance: float,
+    ignore: np.ndarray | None = None,
 ) -> float:
     """Share of the live particles, over all frames, that sit on a visible object.
 
     On an object is within its radius or the tolerance of its centre, whichever is more. Two
     particles on one object both count: see `live_per_object` for those. Arguments as in
-    `coverage`; NaN if no particle is ever live.
+    `coverage`, and ignore [t, k] bool, particles that count neither way, such as those `on_hidden`;
+    NaN if no particle is ever live.
     """
     reach = np.maximum(tolerance, truth.radius)[:, None]  # (t, 1, n)
     on: np.ndarray = (_distances(position, truth.position) <= reach) & truth.visible[:, None]
-    return _share(np.asarray(on.any(axis=2)), transparency > LIVE)
+    live = transparency > LIVE
+    return _share(np.asarray(on.any(axis=2)), live if ignore is None else live & ~ignore)
+
+
+def on_hidden(position: np.ndarray, truth: Truth) -> np.ndarray:
+    """Which particles lie on the pixels of an object of which too little is seen to be visible.
+
+    Benchmarks of detection and tracking leave such regions out (KITTI's "don't care", MOT's
+    ignored classes); the pixel is the nearest one of the frame.
+
+    Args:
+        position: [t, k, 2] pixels.
+        truth: of the same t frames, with masks.
+
+    Returns:
+        [t, k] bool.
+    """
+    assert truth.mask is not None
+    height, width = truth.mask.shape[1:]
+    x, y = position.round().astype(int).clip(0, [width - 1, height - 1]).transpose(2, 0, 1)
+    frame = np.arange(len(position))[:, None]
+    label = truth.mask[frame, y, x].astype(int)  # (t, k)
+    return (label > 0) & ~truth.visible[frame, label - 1]
 
 
 def live_per_object(transparency: np.ndarray, truth: Truth) -> float:

@@ -31,6 +31,9 @@ ROWS = {
         "side of their visible centre; 1 is best"),
     "precision": Row("precision", 3,
         "share of the live particles that are on a visible object; 1 is best"),
+    "precision_ignoring": Row("precision, hidden objects left out", 3,
+        "the same, without the particles on the pixels of an object of which too little is seen "
+        "to count as visible: they count neither way; 1 is best"),
     "live_per_object": Row("live particles per object", 2,
         "1 is best; 2 means that each object is found twice"),
     "position_error": Row("position error, px", 2,

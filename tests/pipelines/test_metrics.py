@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -170,6 +172,22 @@ def test_coverage_and_precision_count_objects_and_particles():
     assert metrics.coverage(position, transparency, truth, 4) == 0.5
     assert metrics.precision(position, transparency, truth, 4) == 0.5
     assert metrics.live_per_object(transparency, truth) == 2
+
+
+def test_particles_on_hidden_objects_can_be_left_out():
+    truth = truth_of(
+        [[[1.0, 1.0], [6.0, 6.0], [9.0, 1.0]]], visible=[[True, False, False]], radius=1.0
+    )
+    mask = np.zeros((1, 8, 8), np.uint8)
+    mask[0, 1, 1], mask[0, 6, 6], mask[0, 1, 7] = 1, 2, 3
+    truth = replace(truth, mask=mask)
+    # On the visible one; on the hidden one; beside the hidden one; over the edge, on the third.
+    position = np.array([[[1.2, 0.8], [5.6, 6.4], [4.4, 6], [8.1, 1.4]]])
+    live = np.ones((1, 4))
+    ignored = metrics.on_hidden(position, truth)
+    assert ignored.tolist() == [[False, True, False, True]]
+    assert metrics.precision(position, live, truth, 1) == 0.25
+    assert metrics.precision(position, live, truth, 1, ignored) == 0.5
 
 
 def test_nothing_to_measure_is_not_a_number():
