@@ -13,6 +13,7 @@ Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
 STAGE1 = (
     ("coverage", "coverage", 3),
     ("precision", "precision", 3),
+    ("precision_ignoring", "hidden left out", 3),
     ("live_per_object", "live/object", 2),
     ("position_error", "error, px", 2),
     ("psnr", "PSNR, dB", 1),
@@ -107,8 +108,9 @@ def _stage1(found: Found) -> list[str]:
                 _cell(figures[key]["value"] if key in figures else None, digits)
                 for key, _, digits in STAGE1
             ]
-            rows.append([case, seed, length([one], TRAINED[:1]), *cells])
-    return table(["data", "seed", "steps", *(head for _, head, _ in STAGE1)], rows)
+            made_by = one.get("trained1", {}).get("commit") or "–"
+            rows.append([case, seed, made_by, length([one], TRAINED[:1]), *cells])
+    return table(["data", "seed", "commit", "steps", *(head for _, head, _ in STAGE1)], rows)
 
 
 def _forecasts(found: Found) -> list[str]:
