@@ -7,7 +7,7 @@ import io
 import threading
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -124,10 +124,15 @@ def test_an_edit_makes_another_future_and_leaves_the_original_alone(page: Page) 
 
 
 def test_a_push_changes_where_a_particle_goes_next(page: Page) -> None:
+    amid = {"id": 0, "position": [16, 16]}  # nothing goes beyond where things were in training
+
+    def place(change: dict[str, Any]) -> list[float]:
+        result = page.roll_out(edited(changes=[change]), horizon=1)["result"]
+        return cast(list[float], result["changed"]["positions"][0][0])
+
+    one = place(amid)
     for push in ([1.0, 0.0], [0.0, 1.0], [-1.0, 0.5]):
-        edit = edited(changes=[{"id": 0, "push": push}])
-        result = page.roll_out(edit, horizon=1)["result"]
-        one, other = (result[name]["positions"][0][0] for name in ("original", "changed"))
+        other = place(amid | {"push": push})
         assert np.dot(np.subtract(other, one), push) > 0.5 * np.dot(push, push)
 
 
