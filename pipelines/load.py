@@ -49,7 +49,8 @@ def load_dlp(run: Path, particles: int = 0, folder: Path | None = None) -> Train
         folder: one of its checkpoints; None: the best.
 
     Raises:
-        UserError: there is none, or its files are damaged or not what they should be.
+        UserError: there is none, its files are damaged or not what they should be, or it cannot
+            have so many particles.
     """
     folder = folder or find_checkpoint(run, "stage1")
     config = load_config(folder)
@@ -59,6 +60,12 @@ def load_dlp(run: Path, particles: int = 0, folder: Path | None = None) -> Train
     if particles:
         if settings.model != "dlp":
             raise UserError(f"{run}: its model has a fixed number of particles")
+        patches = (size[0] // settings.patch) * (size[1] // settings.patch)
+        if particles > patches:
+            raise UserError(
+                f"--particles {particles}: frames of {size[1]}x{size[0]} have {patches} patches, "
+                f"each of which proposes one particle: give at most {patches}"
+            )
         proposals = max(settings.n_prior, particles + settings.n_prior - settings.particles)
         settings = replace(settings, particles=particles, n_prior=proposals)
     model = build_trained(folder, lambda: build_model(settings, size))

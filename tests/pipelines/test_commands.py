@@ -23,6 +23,7 @@ from tests.pipelines.commands import (
     film_facts,
     particlecast,
     process,
+    refused,
 )
 
 CONTEXT, HORIZON = 8, 6
@@ -63,6 +64,14 @@ def test_a_run_forecasts_more_things_than_it_was_trained_on(tiny: Trained, tmp_p
     assert found[0]["position"].shape == (HORIZON, 2 * PARTICLES, 2)
     particlecast("evaluate", *where, "--out", tmp_path / "report")
     assert (tmp_path / "report" / "report.md").is_file()
+
+
+def test_no_more_particles_than_patches_that_propose_them(
+    tiny: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = (*tiny.on(), *LENGTHS, "--out", tmp_path / "out", "--particles")
+    assert "have 16 patches" in refused(capsys, "rollout", *where, 17)
+    particlecast("rollout", *where, 16)
 
 
 def test_rollout_in_a_process_of_its_own_takes_the_first_videos_by_name(
