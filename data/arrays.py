@@ -100,7 +100,7 @@ def _sizes(path: Path, shape: tuple[int, ...], kind: np.dtype) -> tuple[int, int
     if len(shape) not in (4, 5) or shape[-1] != 3:
         raise UserError(
             f"wrong shape of array: {path}: {list(shape)}, expected [N, T, H, W, 3] or "
-            "[T, H, W, 3]: transpose or reshape it"
+            "[T, H, W, 3]: put the axes in this order, and repeat a single channel three times"
         )
     if 0 in shape:
         raise UserError(f"empty array: {path}: {list(shape)}: save it again with frames in it")

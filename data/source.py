@@ -119,5 +119,5 @@ def too_short(video: Video, need: int, what: str) -> UserError:
     """The error for a video of fewer than `need` stored frames."""
     return UserError(
         f"video too short: {video.name} has {len(video)} frames, {what} needs {need}: "
-        "ask for fewer, lower --frames.skip, or leave the video out"
+        "ask for fewer, or leave the video out"
     )

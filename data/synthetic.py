@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -92,6 +92,38 @@ def parse(source: str, size: int = 0) -> tuple[str, dict[str, int], str, tuple[s
             )
         options[key] = int(value)
     return world, options, physics, disturbances
+
+
+def shown(names: Iterable[str], source: str, trained: str) -> list[str]:
+    """Those videos of a source that whoever was trained on another has trained or validated on.
+
+    Sets of one world and seed begin with the same videos but are split by their number, so a test
+    video of a small set may be a training video of a large one. Length, size and disturbances do
+    not matter: what moves is the same.
+
+    Args:
+        names: of videos of `source`.
+        source: any SOURCE.
+        trained: the SOURCE trained on, unchecked; what cannot be understood shares no video.
+    """
+    if not (source.startswith(PREFIX) and trained.startswith(PREFIX)):
+        return []
+    try:
+        here, there = parse(source), parse(trained)
+    except UserError:
+        return []
+    if _motion(*here) != _motion(*there):
+        return []
+    videos = there[1]["videos"]
+    indices = {name: int(name.rpartition("_")[2]) for name in names}
+    return [name for name, at in indices.items() if data.worlds.split_of(at, videos) != "test"]
+
+
+def _motion(
+    world: str, options: dict[str, int], physics: str, disturbances: tuple[str, ...]
+) -> tuple[str, int, int, str]:
+    """What decides how the video of an index moves."""
+    return world, options["seed"], options.get("objects", 0), physics
 
 
 def _clips(

@@ -23,7 +23,8 @@ class DLPConfig:
     particles: int = 12
     """K, the foreground particles of a frame."""
     n_prior: int = 20
-    """Keypoint proposals that the Chamfer-KL compares with."""
+    """Keypoint proposals that the Chamfer-KL compares with; with model dlp, the best of them become
+    the particles."""
     patch: int = 8
     """Side in pixels of the patches that propose one keypoint each: 4, 8, 16 or 32."""
     glimpse: int = 16
@@ -72,12 +73,14 @@ class DLPConfig:
         return self.model in OBJECTS
 
     def __post_init__(self) -> None:
+        why = "with model dlp" if self.model == "dlp" else "with dlp.paper.kl ordered"
         rules = [
             (self.model in MODELS, "model", ", ".join(MODELS)),
             (
-                self.paper.kl != "ordered" or self.n_prior >= self.particles,
+                self.n_prior >= self.particles
+                or (self.model != "dlp" and self.paper.kl != "ordered"),
                 "n_prior",
-                "at least dlp.particles with dlp.paper.kl ordered",
+                f"at least dlp.particles ({self.particles}) {why}",
             ),
             (self.particles >= 1, "particles", "at least 1"),
             (self.n_prior >= 1, "n_prior", "at least 1"),

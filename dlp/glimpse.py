@@ -59,8 +59,12 @@ def inside_frame(position: Tensor, scale: Tensor, side: int, size: tuple[int, in
 
 
 def window_side(side: int, max_scale: float) -> int:
-    """The odd side in pixels of the canvas window that a splatted patch can touch."""
-    return int(side * max_scale) // 2 * 2 + 3
+    """The odd side in pixels of the canvas window that a splatted patch can touch.
+
+    Bilinear interpolation reaches half a cell beyond the patch; the window's middle is up to half a
+    pixel off its centre.
+    """
+    return int((side + 1) * max_scale) // 2 * 2 + 3
 
 
 def splat(

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 LIVE = 0.3
-"""A particle is in use if its transparency is above this: else neither drawn nor counted."""
+"""A particle counts as in use if its transparency is above this; the decoder draws every one by its
+transparency, whatever this is."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from dlp.model import DEPTH_BOUND
 from dlp.particles import Particles, from_pixels
 from dynamics.births import enter
 from dynamics.state import State
@@ -36,7 +37,7 @@ class Change:
         appearance: D features.
         transparency: in [0, 1].
         scale: side of its patch over the glimpse's side, positive.
-        depth: larger is nearer.
+        depth: larger is nearer, within DEPTH_BOUND of 0.
     """
 
     row: int
@@ -96,7 +97,8 @@ def edit_state(state: State, edit: Edit, size: tuple[int, int]) -> State:
 
     Raises:
         ValueError: a row that holds no particle or is named twice, a wrong number of features, a
-            transparency outside [0, 1], or a scale that is not positive.
+            transparency outside [0, 1], a scale that is not positive, a depth beyond DEPTH_BOUND,
+            or anything that is not finite.
     """
     rows = [change.row for change in edit.changes] + list(edit.removed)
     for row in rows:
@@ -123,12 +125,12 @@ def velocity(state: State) -> Tensor:
 def _change(state: State, change: Change, size: tuple[int, int]) -> State:
     position, code, row = state.position.clone(), state.code.clone(), change.row
     if change.position is not None:
-        place = from_pixels(torch.tensor(change.position, dtype=torch.float32), *size)
+        place = from_pixels(_finite("position", change.position), *size)
         position[:, :, row] += place - position[:, -1:, row]
         position[:, -1, row] = place  # exactly
     if change.push is not None:
         ago = torch.arange(position.shape[1] - 1, -1, -1)[:, None]  # (h, 1) frames
-        position[:, :, row] -= ago * _in_units(change.push, size)
+        position[:, :, row] -= ago * _in_units(_finite("push", change.push), size)
     looks = (change.appearance, change.transparency, change.scale, change.depth)
     wanted = _code(code.shape[-1] - 3, *looks)
     given = torch.tensor(
@@ -151,8 +153,8 @@ def _add(state: State, one: Added, size: tuple[int, int]) -> State:
         pad(state.alive, (0, 1)),
     )
     new = (torch.arange(n + 1) == n).expand(b, -1)
-    place = from_pixels(torch.tensor(one.position, dtype=torch.float32), *size)
-    speed = _in_units(one.velocity, size)
+    place = from_pixels(_finite("position", one.position), *size)
+    speed = _in_units(_finite("velocity", one.velocity), size)
     return enter(
         wider, new, place.expand(b, -1), speed.expand(b, -1), code.expand(b, -1).to(state.code)
     )
@@ -166,13 +168,15 @@ def _code(
     depth: float | None,
 ) -> Tensor:
     """A particle's code, [d + 3]; where nothing is given, that of no account."""
-    looks = torch.zeros(features) if appearance is None else torch.tensor([*map(float, appearance)])
+    looks = torch.zeros(features) if appearance is None else _finite("appearance", appearance)
     if len(looks) != features:
         raise ValueError(f"appearance has {len(looks)} features: the model's has {features}")
     if transparency is not None and not 0 <= transparency <= 1:
         raise ValueError(f"transparency must be in [0, 1], found {transparency}")
     if scale is not None and not 0 < scale < math.inf:
         raise ValueError(f"scale must be positive and finite, found {scale}")
+    if depth is not None and not abs(depth) <= DEPTH_BOUND:
+        raise ValueError(f"depth must be from {-DEPTH_BOUND:g} to {DEPTH_BOUND:g}, found {depth}")
 
     def scalar(value: float | None, otherwise: float) -> Tensor:
         return torch.tensor(otherwise if value is None else float(value))
@@ -188,9 +192,17 @@ def _code(
     return encode_code(particle)
 
 
-def _in_units(pixels: Pair, size: tuple[int, int]) -> Tensor:
-    """A displacement in pixels, (x, y), in [-1, 1] units: [2]."""
-    return torch.tensor(pixels, dtype=torch.float32) * 2 / torch.tensor([size[1], size[0]])
+def _finite(name: str, values: Sequence[float]) -> Tensor:
+    """The values as a tensor, none of which may be infinite or NaN."""
+    tensor = torch.tensor([*map(float, values)])
+    if not tensor.isfinite().all():
+        raise ValueError(f"{name} must be finite, found {(*values,)}")
+    return tensor
+
+
+def _in_units(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """A displacement in pixels, [2] (x, y), in [-1, 1] units."""
+    return pixels * 2 / torch.tensor([size[1], size[0]])
 
 
 def _alive(state: State) -> str:

@@ -22,7 +22,9 @@ def knn_edges(position: Tensor, alive: Tensor, k: int) -> Tensor:
     k = min(k, n - 1)
     if k < 1:
         return torch.empty(2, 0, dtype=torch.long, device=position.device)
-    distance = torch.cdist(position, position)  # (b, n, n)
+    # Above 25 rows cdist would otherwise multiply matrices, and lose what is small far from 0.
+    exact = "donot_use_mm_for_euclid_dist"
+    distance = torch.cdist(position, position, compute_mode=exact)  # (b, n, n)
     pair = alive[:, :, None] & alive[:, None, :]
     pair = pair & ~torch.eye(n, dtype=torch.bool, device=position.device)
     nearest = distance.masked_fill(~pair, torch.inf).topk(k, largest=False)  # (b, n, k)

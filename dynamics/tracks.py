@@ -170,13 +170,23 @@ def _nearest(code: Tensor, seen: Tensor) -> Tensor:
     return code.gather(0, nearest[..., None].expand_as(code))
 
 
-def choose_rows(tracks: Tracks, rows: int) -> list[int]:
-    """The identities that a forecast goes on with: those in view first, then those seen most.
+def remembered(tracks: Tracks, memory: int = LinkConfig.memory) -> Tensor:
+    """Which identities still live at the last frame: [n] bool.
 
-    An identity seen in less than three frames, and not in the last, was no object.
+    Linking kept them until then: they have not been out of sight for more than `memory` frames.
+    """
+    return tracks.seen[-memory - 1 :].any(0)
+
+
+def choose_rows(tracks: Tracks, rows: int) -> list[int]:
+    """The identities of a context that get a row: those in view, those remembered, those seen most.
+
+    An identity seen in less than three frames, and not in the last, was no object. One that is not
+    remembered any more is drawn in the context alone.
     """
     often, now = tracks.seen.sum(0), tracks.seen[-1]
-    order = (often + len(tracks) * 2 * now).argsort(descending=True, stable=True)
+    rank = now.int() + remembered(tracks).int()
+    order = (often + len(tracks) * 2 * rank).argsort(descending=True, stable=True)
     return [int(i) for i in order if now[i] or often[i] > 2][:rows]
 
 
@@ -190,9 +200,9 @@ def context_state(tracks: Tracks, chosen: list[int], history: int, rows: int) ->
         rows: n, at least len(chosen); the last ones stay empty.
 
     Returns:
-        A State with b = 1; row i is identity chosen[i].
+        A State with b = 1; row i is identity chosen[i], alive if it is remembered.
     """
-    t, m = len(tracks), len(chosen)
+    t = len(tracks)
     position = torch.zeros(1, history, rows, 2)
     seen = torch.zeros(1, history, rows)
     code = torch.zeros(1, rows, tracks.code.shape[-1])
@@ -203,7 +213,8 @@ def context_state(tracks: Tracks, chosen: list[int], history: int, rows: int) ->
         if not recent.any():
             recent = torch.ones_like(recent)
         code[0, slot] = tracks.code[-history:, row][recent].mean(0)
-    alive = torch.arange(rows)[None] < m
+    alive = torch.zeros(1, rows, dtype=torch.bool)
+    alive[0, : len(chosen)] = remembered(tracks)[chosen]
     return State(position, seen, code, alive)
 
 

@@ -111,7 +111,7 @@ def ablate(
     with reporting() as progress:
         tracks = {
             name: encode_tracks(
-                dlp.model, videos, run / "particles" / f"{name}.safetensors", key, progress
+                dlp.model, videos, out / "particles" / f"{name}.safetensors", key, progress
             )
             for name, videos in sets.items()
         }

@@ -28,11 +28,12 @@ def _placed(engine: EngineConfig, given: Namespace) -> EngineConfig:
 
 
 def _train(given: Namespace) -> None:
+    from pipelines.pretrained import new_run
     from pipelines.train import train
 
     train(
         given.data,
-        Path(given.run),
+        new_run(given.run),
         given.frames,
         given.dlp,
         _placed(given.stage1, given),
@@ -45,11 +46,12 @@ def _train(given: Namespace) -> None:
 
 
 def _train_dlp(given: Namespace) -> None:
+    from pipelines.pretrained import new_run
     from pipelines.train_dlp import train_dlp
 
     train_dlp(
         given.data,
-        Path(given.run),
+        new_run(given.run),
         given.frames,
         given.dlp,
         _placed(given.stage1, given),
@@ -61,11 +63,12 @@ def _train_dlp(given: Namespace) -> None:
 
 
 def _train_dynamics(given: Namespace) -> None:
+    from pipelines.pretrained import new_run
     from pipelines.train_dynamics import train_dynamics
 
     train_dynamics(
         given.data,
-        Path(given.run),
+        new_run(given.run),
         given.dynamics,
         _placed(given.stage2, given),
         max_minutes=given.max_minutes,
@@ -162,11 +165,12 @@ def _evaluate_tracking(given: Namespace) -> None:
 
 
 def _regress_keypoints(given: Namespace) -> None:
+    from pipelines.pretrained import find_run
     from pipelines.regress_keypoints import regress_keypoints
 
     regress_keypoints(
         given.data,
-        Path(given.run),
+        find_run(given.run),
         out=Path(given.out),
         variance=given.with_variance,
         appearance=given.with_appearance,
@@ -179,10 +183,11 @@ def _regress_keypoints(given: Namespace) -> None:
 
 def _detect(given: Namespace) -> None:
     from pipelines.detect import detect
+    from pipelines.pretrained import find_run
 
     detect(
         given.data,
-        Path(given.run),
+        find_run(given.run),
         out=Path(given.out),
         limit=given.limit,
         keep=given.filter_confidence,

@@ -25,6 +25,7 @@ from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.load import check_size, held_out, load_dlp, open_data
 from pipelines.metrics import coverage, precision
+from pipelines.pretrained import board_folder
 from pipelines.results import jsonable, mean
 from pipelines.train_dlp import boxes
 
@@ -131,7 +132,7 @@ def detect(
     }
     write_whole(out / "confidence.json", json.dumps(jsonable(result), indent=1).encode())
     if result["curve"]["share"]:
-        board = fresh_board(run / "tensorboard" / "evaluate" / "confidence")
+        board = fresh_board(board_folder(run, out) / "confidence")
         lines = {name: np.array(result["curve"][name]) for name in ("recall", "precision")}
         title = "over the share of particles kept, the surest first"
         share = result["curve"]["share"]

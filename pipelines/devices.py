@@ -31,7 +31,7 @@ def start_fabric(accelerator: str, devices: int, nodes: int, precision: Any) -> 
     except (ValueError, RuntimeError) as error:
         raise UserError(
             f"cannot train with accelerator {accelerator}, {devices} devices on {nodes} nodes, "
-            f"precision {precision}: {' '.join(str(error).split())}: use --stage1.accelerator auto"
+            f"precision {precision}: {' '.join(str(error).split())}: use --accelerator auto"
         ) from error
     return fabric
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +14,14 @@ from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+import dlp.particles
+import dynamics.identity
+import dynamics.tracks
 from data.errors import UserError
 from data.videos import Video
 from dlp.build import ParticleModel
 from dlp.particles import Particles, concatenate
+from dynamics.identity import LinkConfig
 from dynamics.tracks import Tracks, track
 from pipelines.devices import agree, all_agree
 from pipelines.frames import to_tensor
@@ -49,13 +55,15 @@ def encode_tracks(
         model: stage 1, in eval mode.
         videos: frames of the model's size.
         cache: a safetensors file to read or write.
-        key: of the model's weights and of the frames; another key means another encoding.
+        key: of the model's weights and of the frames; another key, or linking that has changed,
+            means another encoding.
         progress: called with a line of text and the share done.
         fabric: the processes that share the videos out, each encoding its own; None: this one.
 
     Raises:
         UserError: the disk is full or cannot be written.
     """
+    key = f"{key}-{linking()}"
     rank, count = (fabric.global_rank, fabric.world_size) if fabric is not None else (0, 1)
     lengths = {index: len(video) for index, video in enumerate(videos)}
     known = _read(cache, key, lengths, model.config.features)
@@ -73,6 +81,15 @@ def encode_tracks(
         _write(cache, key, mine)
         _sweep(cache)
     return [mine[index] for index in range(len(videos))]
+
+
+@functools.cache
+def linking() -> str:
+    """Hex; equal means that the same particles are linked into the same tracks."""
+    digest = hashlib.sha256(repr(LinkConfig()).encode())
+    for file in (dlp.particles.__file__, dynamics.identity.__file__, dynamics.tracks.__file__):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()[:32]
 
 
 def _exchange(

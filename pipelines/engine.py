@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ def train(
     seed: int = 0,
     board: Board | None = None,
     show: bool = True,
+    fixed: str = "",
 ) -> Finished:
     """Train a stage until its steps or minutes are over, and save it in the run's folder.
 
@@ -73,9 +75,11 @@ def train(
         seed: decides all random choices.
         board: takes the curves.
         show: a progress bar on stderr.
+        fixed: why a run that is there must not be trained further; "": it may.
 
     Raises:
-        UserError: the run is held, there already, cannot be resumed, or its loss is not finite.
+        UserError: the run is held, there already, fixed, cannot be resumed, or its loss is not
+            finite.
         Interrupted: Ctrl-C or SIGTERM; the run is saved and can be resumed.
     """
     fabric = start_fabric(config.accelerator, config.devices, config.nodes, config.precision)
@@ -110,6 +114,10 @@ def train(
         stage.model.train()
 
         progress = budget.progress(step, elapsed)
+        if state and progress < 1 and fixed:
+            raise UserError(fixed)
+        if state and progress == 1 and show and fabric.is_global_zero:
+            print(f"{stage.name} is done already, at step {step}", file=sys.stderr)
         folder = root / f"step_{step:08d}"
         saved = time.monotonic()
         rate = Rate(config.batch * config.accumulate * fabric.world_size)

@@ -191,8 +191,11 @@ def found(seen: Seen, truth: Truth, tolerance: float) -> dict[str, float]:
 def linked(
     model: ParticleModel, particles: Particles, truth: Truth, tolerance: float
 ) -> dict[str, float]:
-    """Jitter and identity of the particles once they are linked, LINKED frames at a time."""
-    parts = []
+    """Jitter and identity of the particles once they are linked, LINKED frames at a time.
+
+    Each part weighs as much as its tracks have sightings of objects.
+    """
+    parts, sightings = [], []
     for start in range(0, len(particles.position), LINKED):
         part = slice(start, start + LINKED)
         tracks, true = track(particles[part], model.size), truth.at(part)
@@ -201,7 +204,10 @@ def linked(
         fit = steady(true, model.size)
         kept = identity(owner, seen, true.visible)
         parts.append([true_jitter(position, owner, true, fit), *kept])
-    jitter, same, unbroken = mean(np.array(parts)).tolist()
+        sightings.append([float((owner >= 0).sum())])
+    figures, weight = np.array(parts), np.array(sightings)
+    weight = np.where(np.isnan(figures), np.nan, weight)  # (parts, 3)
+    jitter, same, unbroken = (mean(figures * weight) / mean(weight)).tolist()
     return {"jitter": jitter, "identity": same, "identity_unbroken": unbroken}
 
 

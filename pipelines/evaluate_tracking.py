@@ -27,7 +27,7 @@ from pipelines.folders import make_folder
 from pipelines.load import check_size, held_out, load_dlp, load_dynamics, open_data
 from pipelines.probes import owners
 from pipelines.progress import reporting
-from pipelines.results import machine
+from pipelines.results import jsonable, machine
 from pipelines.tracking import crowd, follow_tracks, hide, kept, summarise, track_owners
 
 TOLERANCE = 0.06
@@ -87,7 +87,8 @@ def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[s
         picture = plot_curves(curves, title=title, unit="1 is best", along=along, at=at)
         write_whole(out / f"{key}.png", png_bytes(picture))
     write_whole(out / "tracking.md", page(result).encode())
-    write_whole(out / "tracking.json", json.dumps(result, indent=1).encode())
+    found = json.dumps(jsonable(result), indent=1, allow_nan=False)
+    write_whole(out / "tracking.json", found.encode())
     print("\n".join([*table(result), f"the page is {out / 'tracking.md'}"]), file=sys.stderr)
     return result
 

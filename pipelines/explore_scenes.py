@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from data.errors import UserError
-from data.synthetic import PREFIX
+from data.synthetic import PREFIX, parse
 from data.videos import Video
 from dlp.build import ParticleModel
 from dlp.config import OBJECTS
@@ -21,20 +21,21 @@ from dlp.particles import Particles
 from dynamics.edit import velocity
 from dynamics.model import GraphDynamics
 from dynamics.tracks import decode_code
-from pipelines.checkpoint import checkpoint_root, find_checkpoint, list_checkpoints, load_config
+from pipelines.checkpoint import checkpoint_root, list_checkpoints
 from pipelines.explore_json import Ranges, Refused, ranges_of, write_particles
 from pipelines.forecast import Observed, observe
 from pipelines.frames import to_tensor, to_uint8
 from pipelines.kept import Recent
-from pipelines.load import TrainedDLP, check_size, load_dlp, load_dynamics, open_data
+from pipelines.load import TrainedDLP, check_size, load_dlp, load_dynamics, open_data, unseen
 from pipelines.rollout import select
 
 CONTEXT = 10
 """Frames that a scene is read from, if the dynamics do not look further back."""
 UPLOADS, SCENES = 8, 64
 """Uploaded clips and encoded scenes that are kept; the one longest unused goes."""
-ANEW = ",videos=12,seed=1000"
-"""Options of a synthetic world that make few videos, and others than a run was trained on."""
+ANEW = (",videos=12,seed=1000", ",videos=12,seed=1001")
+"""Options of a synthetic world that make few videos, and others than a run was trained on; the
+second for a run that was trained on the first's seed."""
 SHOWN = (*OBJECTS, "masked")
 """Models whose particles can be moved, removed and added."""
 NOT_TRAINED = "this run has no stage 2: train it with particlecast train-dynamics to roll out"
@@ -93,17 +94,18 @@ def open_world(run: Path, data: str) -> World:
             f"removed or added: give a run of {', '.join(SHOWN)}"
         )
     if not data:
-        data = str(load_config(find_checkpoint(run, "stage1")).get("source", ""))
+        data = dlp.source
         if not data:
             raise UserError(f"{run} does not say what it was trained on: give --data SOURCE")
         if data.startswith(PREFIX):
-            data += ANEW
+            data += ANEW[parse(data)[1]["seed"] == 1000]
     dynamics = None
     if list_checkpoints(checkpoint_root(run, "stage2")):
         dynamics = load_dynamics(run, dlp)
     dataset = open_data(data, dlp.frames)
     check_size(dlp, dataset.whole, data)
-    videos = dataset.whole if data.endswith(ANEW) else select(dataset, data)
+    made = data.endswith(ANEW)
+    videos = unseen(dataset.whole, data, dlp) if made else select(dataset, dlp)
     return World(str(run), data, dlp, dynamics, videos)
 
 

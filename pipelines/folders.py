@@ -22,3 +22,21 @@ def make_folder(out: Path) -> None:
         ) from error
     if not os.access(out, os.W_OK | os.X_OK):
         raise UserError(f"cannot write to the output folder {out}: choose another --out")
+
+
+def keep_apart(data: str, out: Path) -> None:
+    """Stop before results would be written among the videos that they are made of.
+
+    Raises:
+        UserError: `out` is the folder of the source, or lies in it.
+    """
+    source = Path(data).resolve()
+    if not source.exists():  # synthetic, or about to be refused
+        return
+    where = out.resolve()
+    inside = where.is_relative_to(source) if source.is_dir() else where == source.parent
+    if inside:
+        raise UserError(
+            f"--out {out} is where the videos of {data} are, some of which might be overwritten: "
+            "choose another --out"
+        )

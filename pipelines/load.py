@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from data.errors import UserError
 from data.frames import LARGEST_SIDE, FrameConfig
 from data.source import open_source
+from data.synthetic import parse, shown
 from data.videos import Dataset, Video
 from dlp.build import ParticleModel, build_model
 from dlp.config import DLPConfig
@@ -32,12 +35,14 @@ class TrainedDLP:
         frames: how the frames it knows were cut.
         fingerprint: of the data it was trained on.
         digest: hex; equal means the same weights.
+        source: SOURCE it was trained on, unchecked; "": not known.
     """
 
     model: ParticleModel
     frames: FrameConfig
     fingerprint: str
     digest: str
+    source: str = ""
 
 
 def load_dlp(run: Path, particles: int = 0, folder: Path | None = None) -> TrainedDLP:
@@ -71,7 +76,9 @@ def load_dlp(run: Path, particles: int = 0, folder: Path | None = None) -> Train
     model = build_trained(folder, lambda: build_model(settings, size))
     digest = digest_of(folder)
     model.eval().requires_grad_(False)
-    return TrainedDLP(model, frames, str(config.get("fingerprint", "")), digest)
+    source = config.get("source")
+    source = source if isinstance(source, str) else ""
+    return TrainedDLP(model, frames, str(config.get("fingerprint", "")), digest, source)
 
 
 def digest_of(folder: Path) -> str:
@@ -90,7 +97,8 @@ def load_dynamics(run: Path, dlp: TrainedDLP) -> GraphDynamics:
     if config.get("stage1") != dlp.digest:
         raise UserError(
             f"{folder} was trained on another stage 1 than the one in {run}: "
-            "run `particlecast train-dynamics` again, into an empty run folder or over a copy of it"
+            "run `particlecast train-dynamics` again, into a copy of the run without its folder "
+            "stage2"
         )
     saved = config.get("dynamics")
     if isinstance(saved, dict) and "chance" not in saved:
@@ -171,9 +179,45 @@ def open_data(source: str, frames: FrameConfig) -> Dataset:
 
 
 def held_out(dataset: Dataset, dlp: TrainedDLP) -> tuple[Video, ...]:
-    """What the run was not trained on: all of another source, unless it names its own tests."""
+    """What the run was not trained on: all of another source, unless it names its own tests.
+
+    If its own source was split without a test part, what it was trained on, which is told.
+
+    Raises:
+        UserError: as `unseen`.
+    """
     own = dataset.fingerprint == dlp.fingerprint
-    return dataset.test if own or dataset.named or dataset.by_time else dataset.whole
+    # An empty test part is the training part (data.split, rule 3), the very same frames.
+    if own and np.may_share_memory(dataset.train[0].frames, dataset.test[0].frames):
+        print(
+            f"nothing was held out of {dataset.source}: what follows is of training data",
+            file=sys.stderr,
+        )
+    videos = dataset.test if own or dataset.named or dataset.by_time else dataset.whole
+    return unseen(videos, dataset.source, dlp)
+
+
+def unseen(videos: tuple[Video, ...], source: str, dlp: TrainedDLP) -> tuple[Video, ...]:
+    """Videos of a source without those that the run knows from a set of the same synthetic world.
+
+    Which are left out is told.
+
+    Raises:
+        UserError: none remains.
+    """
+    names = shown([video.name for video in videos], source, dlp.source)
+    if not names:
+        return videos
+    which = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    if len(names) == len(videos):
+        other = 0 if parse(source)[1]["seed"] else 1
+        raise UserError(
+            f"{source}: nothing in it is new to the run: {which}, its part for testing, was for "
+            f"training in {dlp.source}: add ,seed={other} to it, or give the run's own source"
+        )
+    print(f"left out: {which} of {source}, which the run was trained on", file=sys.stderr)
+    known = set(names)
+    return tuple(video for video in videos if video.name not in known)
 
 
 def check_size(dlp: TrainedDLP, videos: Sequence[Video], source: str) -> None:

@@ -13,6 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from data.errors import UserError
+from data.frames import LARGEST_SIDE
 from pipelines.config import choose_preset, load_preset
 
 MINUTES = 10.0  # of training, unless a limit is given
@@ -31,6 +32,9 @@ LEAST = {
     "max_steps": 1,
     "train_images": 0,
 }
+
+MOST = {"size": LARGEST_SIDE, "seed": 2**32 - 1}
+"""Larger ones are refused before memory or a generator of random numbers gives out."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,14 @@ def _peek(words: Sequence[str]) -> tuple[str, str]:
 def _check_numbers(parsed: Namespace) -> None:
     """The rules of the options that belong to no config dataclass."""
     for name, least in LEAST.items():
-        value = parsed.get(name)
+        value, most = parsed.get(name), MOST.get(name, math.inf)
         if isinstance(value, int) and value < least:
             raise UserError(f"--{name.replace('_', '-')} must be at least {least}, found {value}")
+        if isinstance(value, int) and value > most:
+            raise UserError(f"--{name.replace('_', '-')} must be at most {most}, found {value}")
+    for name in ("data", "run", "out"):
+        if parsed.get(name) == "":
+            raise UserError(f"--{name} is empty: say which")
     minutes = parsed.get("max_minutes")
     if minutes is not None and not 0 < minutes < math.inf:
         raise UserError(f"--max-minutes must be above 0, found {minutes}")

@@ -35,6 +35,20 @@ def find_run(run: str) -> Path:
     return HOME / name
 
 
+def new_run(run: str) -> Path:
+    """The folder of a run that is to be trained, which is never one that comes with the package.
+
+    Raises:
+        UserError: the name stands for one of those.
+    """
+    here = Path(run)
+    if run.rstrip("/") in [PREFIX + name for name in names()] and not here.exists():
+        raise UserError(
+            f"--run {run} stands for the run that comes with the package: train into another folder"
+        )
+    return here
+
+
 def board_folder(run: Path, out: Path) -> Path:
     """Where what is measured of a run goes in TensorBoard: into the run, but never into ours."""
     return (out if run.is_relative_to(HOME) else run) / "tensorboard" / "evaluate"

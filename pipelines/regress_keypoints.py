@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from pipelines.draw import plot_curves
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.frames import FramePool
-from pipelines.load import check_size, load_dlp, open_data
+from pipelines.load import check_size, load_dlp, open_data, unseen
+from pipelines.pretrained import board_folder
 from pipelines.regress import (
     DRAWS,
     Faces,
@@ -88,6 +90,7 @@ def regress_keypoints(
     dlp = load_dlp(run)
     dataset = open_data(data, dlp.frames)
     check_size(dlp, dataset.whole, data)
+    dataset = replace(dataset, test=unseen(dataset.test, data, dlp))
     make_folder(out)
     train, test = gather(dlp.model, fitting(dataset)), gather(dlp.model, dataset.test)
     if train_images:
@@ -133,7 +136,7 @@ def regress_keypoints(
         result["checkpoints"] = among_checkpoints(run, dataset)
     write_whole(out / "keypoints.json", json.dumps(jsonable(result), indent=1).encode())
     write_whole(out / "keypoints.md", page(result).encode())
-    _show(run, dataset, dlp.model, test, predicted, result)
+    _show(board_folder(run, out), dataset, dlp.model, test, predicted, result)
     print(
         f"error {result['error']:.2f} % of the distance between the eyes, {len(kept)} particles, "
         f"{result['inputs']}; the table is {out / 'keypoints.md'}",
@@ -243,7 +246,7 @@ def chosen(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any] | None]:
 
 
 def _show(
-    run: Path,
+    folder: Path,
     dataset: Dataset,
     model: ParticleModel,
     test: Faces,
@@ -254,7 +257,7 @@ def _show(
     pool = FramePool(dataset.test)
     few = pool.spread(FEW)
     faces = faces_panel(pool.take(few), test.at(few), predicted[few])
-    board = fresh_board(run / "tensorboard" / "evaluate" / "keypoints")
+    board = fresh_board(folder / "keypoints")
     board.images("landmarks", faces, 0)
     counts = list(result["curve"])
     means = np.array([mean for mean, _ in result["curve"].values()])

@@ -61,15 +61,15 @@ class Case:
 
 LARGE = ("--frames.size", "128", "--dlp.patch", "16", "--dlp.glimpse", "32")
 CASES = (
-    Case("billiards", "synthetic:billiards,size=64", (2000, 3500)),
-    Case("traffic", "synthetic:traffic,size=64", (2000, 3500), horizon=40),
-    Case("clevrer", "synthetic:clevrer,size=64", (2000, 3500)),
+    Case("billiards", "synthetic:billiards,size=64", (2000, 2000)),
+    Case("traffic", "synthetic:traffic,size=64", (2000, 2000), horizon=40),
+    Case("clevrer", "synthetic:clevrer,size=64", (2000, 2000)),
     Case("shapes", "synthetic:shapes,size=64", (3300, 0), videos=200),
     Case("traffic-128", "synthetic:traffic,size=128", (2500, 0), options=LARGE),
     Case("clevrer-128", "synthetic:clevrer,size=128", (2500, 0), options=LARGE),
 )
 """The bundled worlds, and the steps that two idle cores of 200 images a second at 64 pixels do in 3
-minutes of stage 1 (shapes 5, at 128 pixels 12) and 9 of stage 2."""
+minutes of stage 1 (shapes 5, at 128 pixels 12) and 5 of stage 2."""
 
 PRETRAINED = ("billiards", "traffic", "clevrer")
 """Cases whose first run comes with the package."""
@@ -111,7 +111,7 @@ def reproduce(
             f"--only {only!r}: no such case: one of {', '.join(case.name for case in cases)}"
         )
     if video:
-        own = Case(f"video-{Path(video).stem}", video, (2000, 2500), tracks=False)
+        own = Case(f"video-{Path(video).stem}", video, (2000, 1400), tracks=False)
         chosen.append(own)
     make_folder(out)
     make_folder(page_file.parent)

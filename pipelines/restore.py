@@ -26,6 +26,8 @@ from pipelines.stage import Stage
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 MISSING = object()
 """In place of a setting that is not there, which differs from one that is None."""
+DIGESTS = {"fingerprint": "the videos are", "stage1": "the run's stage 1 is"}
+"""Settings that tell in figures what must be the same; what is called otherwise may be."""
 FIELDS = ("step", "seed", "elapsed", "best", "optimizer", "precision")
 
 
@@ -50,7 +52,8 @@ def restore(
     refuse_again(run, stage.name, resume)
     folder = find_checkpoint(run, stage.name, "last")
     saved = load_config(folder)
-    for name in sorted((saved.keys() | described.keys()) - {"engine"}):
+    names = (saved.keys() | described.keys()) - {"engine", "source"}
+    for name in sorted(names, key=lambda name: (name in DIGESTS, name)):  # what says more is first
         if saved.get(name) != described.get(name):
             raise UserError(
                 f"cannot resume {folder}: {_difference(name, saved, described)}: "
@@ -78,6 +81,8 @@ def restore(
 def _difference(name: str, saved: Any, described: Any) -> str:
     """The first field in which two settings differ."""
     before, now = saved.get(name, MISSING), described.get(name, MISSING)
+    if name in DIGESTS:
+        return f"{DIGESTS[name]} not what it was trained on"
     if isinstance(before, dict) and isinstance(now, dict):
         differ = (k for k in sorted(before | now) if before.get(k, MISSING) != now.get(k, MISSING))
         return f"{name}.{_difference(next(differ), before, now)}"

@@ -6,14 +6,15 @@ particlecast rollout --data SOURCE --run DIR --context 10 --horizon 20 --out OUT
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import fields
-from itertools import tee
+from itertools import product, tee
 from pathlib import Path
 
 import numpy as np
 
+from data.errors import UserError
 from data.source import require_length
 from data.videos import Dataset, Video
 from data.write import Mp4Writer
@@ -21,9 +22,9 @@ from dlp.build import ParticleModel
 from dynamics.futures import Moved, sample
 from pipelines.fan import fan_frames
 from pipelines.film import film_frames
-from pipelines.folders import make_folder
+from pipelines.folders import keep_apart, make_folder
 from pipelines.forecast import Forecast, as_forecast, draw, join, observe, predict, reconstruct
-from pipelines.load import open_forecaster
+from pipelines.load import TrainedDLP, held_out, open_forecaster
 from pipelines.progress import reporting
 from pipelines.write_arrays import NpzWriter
 
@@ -62,13 +63,16 @@ def rollout(
         births: whether particles come in at the border.
 
     Raises:
-        UserError: the run, the source or the lengths are unfit.
+        UserError: the run, the source or the lengths are unfit, or files of the user's, or of two
+            videos, would be written over.
     """
+    keep_apart(data, out)
     opened = open_forecaster(data, run, particles, samples, births)
     dlp, dynamics = opened.dlp, opened.dynamics
-    videos = select(opened.dataset, data)[: limit or None]
+    videos = select(opened.dataset, dlp)[: limit or None]
     what = f"context {context}" + (f" from frame {start}" if start else "")
     require_length(videos, start + context, what)
+    refuse_same_names([video.name for video in videos])
     make_folder(out)
     with reporting() as progress:
         for index, video in enumerate(videos):
@@ -90,9 +94,30 @@ def rollout(
     print(f"{len(videos)} forecasts are in {out}", file=sys.stderr)
 
 
-def select(dataset: Dataset, source: str) -> tuple[Video, ...]:
-    """The videos that a forecast is made of: all, but of a synthetic world the unseen ones."""
-    return dataset.test if source.startswith("synthetic:") else dataset.whole
+def select(dataset: Dataset, dlp: TrainedDLP) -> tuple[Video, ...]:
+    """The videos that a forecast is made of: all, but of a synthetic world the unseen ones.
+
+    Raises:
+        UserError: the run was trained on all of these.
+    """
+    synthetic = dataset.source.startswith("synthetic:")
+    return held_out(dataset, dlp) if synthetic else dataset.whole
+
+
+def refuse_same_names(names: Sequence[str]) -> None:
+    """Stop before two videos would write to the same file, as `a` and `a_compare` would.
+
+    Raises:
+        UserError: naming both.
+    """
+    extra = ("", "_compare", "_fan", "_samples", *(f"_sample_{index}" for index in range(SHOWN)))
+    owners: dict[str, str] = {}
+    for name, ending in product(names, extra):
+        if (other := owners.setdefault(name + ending, name)) != name:
+            raise UserError(
+                f"videos {other} and {name}: the forecasts of both would be called {name}{ending}: "
+                "rename one of them"
+            )
 
 
 def saving(

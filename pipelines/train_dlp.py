@@ -24,7 +24,12 @@ from dlp.losses import Loss
 from dlp.particles import LIVE, Particles, to_pixels
 from pipelines.boards import Board
 from pipelines.calibrate import calibrate
-from pipelines.checkpoint import logged_again_from, refuse_again
+from pipelines.checkpoint import (
+    checkpoint_root,
+    list_checkpoints,
+    logged_again_from,
+    refuse_again,
+)
 from pipelines.config import EngineConfig, plain
 from pipelines.engine import Finished, train
 from pipelines.frames import FramePool, median_image, to_tensor, to_uint8
@@ -48,6 +53,10 @@ VALIDATION_FRAMES = 40  # of each
 PANEL_FRAMES = 6
 REGRESSED = 500  # images of each set, from whose particles landmarks are regressed
 SHOWN_FRAMES = 48  # whose particles go to the Projector
+FOLLOWED = (
+    "{run} has a stage 2, which stands on its stage 1 as it is: to train stage 1 further, copy the "
+    "run without its folder stage2, go on there, and run `particlecast train-dynamics` after it"
+)
 
 
 @dataclass
@@ -245,7 +254,11 @@ def train_dlp(
         purge = logged_again_from(run, "stage1", resume)
         board = Board(run / "tensorboard" / "stage1", purge)
         stage = DLPStage(dataset, frames, dlp, stage1.batch, stage1.learning_rate, board)
-        finished = train(stage, run, stage1, max_steps, max_minutes, resume, seed, board)
+        followed = list_checkpoints(checkpoint_root(run, "stage2"))
+        fixed = FOLLOWED.format(run=run) if followed else ""
+        finished = train(
+            stage, run, stage1, max_steps, max_minutes, resume, seed, board, fixed=fixed
+        )
         if finished.best is not None and not is_follower():
             settings = {"seed": seed, "data": data, **plain(dlp), **plain(stage1)}
             board.hyperparameters(settings, {"psnr": finished.best})

@@ -38,6 +38,7 @@ from pipelines.forecast import join, observe, predict, reconstruct
 from pipelines.load import TrainedDLP, check_size, load_dlp, open_data
 from pipelines.lock import hold_run, is_follower
 from pipelines.progress import reporting
+from pipelines.results import mean
 from pipelines.stranger import check_settings
 
 VALIDATION_WINDOWS = 128
@@ -164,7 +165,7 @@ class DynamicsStage:
         curves = {
             name: errors_by_step(guess, window, self.model.side) for name, guess in guesses.items()
         }
-        scores = {name: float(curve.mean()) for name, curve in curves.items()}
+        scores = {name: float(mean(curve)) for name, curve in curves.items()}
         if self.board is not None:
             self.board.curve("stage2/error against horizon", curves, step, unit="pixels")
             self._film(self.board, step)
@@ -203,11 +204,10 @@ def errors_by_step(guess: torch.Tensor, window: Window, side: torch.Tensor) -> n
         side: [2], pixels a unit of x and of y.
 
     Returns:
-        [u] pixels.
+        [u] pixels; NaN at a step without any target that was seen.
     """
     off = ((guess - window.position) * side).norm(dim=-1)
-    count = window.mask.sum((0, 2)).clamp(min=1)
-    return ((off * window.mask).sum((0, 2)) / count).cpu().numpy()
+    return ((off * window.mask).sum((0, 2)) / window.mask.sum((0, 2))).cpu().numpy()
 
 
 def train_dynamics(

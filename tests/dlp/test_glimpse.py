@@ -15,6 +15,7 @@ from dlp.particles import Particles, from_pixels
 SIZES = [(24, 40), (40, 24), (32, 32)]
 SCALES = [(0.67, 0.67), (0.67, 1.5), (1.5, 1.5)]
 """Smallest and largest scale of the particles."""
+LARGE = (4.9, 5.0)
 
 
 def scattered(
@@ -63,7 +64,7 @@ def test_crops_and_their_gradients_equal_one_canvas_a_particle(
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scales", SCALES)
+@pytest.mark.parametrize("scales", [*SCALES, LARGE])
 def test_splats_and_their_gradients_equal_one_canvas_a_particle(
     size: tuple[int, int], scales: tuple[float, float]
 ) -> None:
@@ -71,7 +72,7 @@ def test_splats_and_their_gradients_equal_one_canvas_a_particle(
     torch.manual_seed(0)
     patches = torch.rand(2, 7, 3, 8, 8)
     inputs = [x.requires_grad_() for x in (patches, position, scale)]
-    values, index = splat(patches, position, scale, size, window_side(8, 1.5))
+    values, index = splat(patches, position, scale, size, window_side(8, scales[1]))
     fast = accumulate(values, index, size)
     slow = reference.paste(patches, position, scale, size).sum(1)
     assert_same([fast], [slow])
@@ -79,18 +80,19 @@ def test_splats_and_their_gradients_equal_one_canvas_a_particle(
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scales", [SCALES[1], LARGE])
 def test_the_composite_and_its_gradients_equal_one_canvas_a_particle(
-    size: tuple[int, int],
+    size: tuple[int, int], scales: tuple[float, float]
 ) -> None:
-    position, scale = scattered(2)
+    position, scale = scattered(2, scales=scales)
     torch.manual_seed(0)
     rgb, alpha, depth = torch.rand(2, 7, 3, 8, 8), torch.rand(2, 7, 1, 8, 8), torch.randn(2, 7)
     background = torch.rand(2, 3, *size)
     inputs = [x.requires_grad_() for x in (rgb, alpha * 0.9, position, scale, depth, background)]
     rgb, alpha, position, scale, depth, background = inputs
     particles = Particles(position, position, position, depth, scale, depth)
-    fast = list(composite(rgb, alpha, particles, background, scale, 1.5))
-    slow = list(reference.composite(rgb, alpha, particles, background, scale, 1.5))
+    fast = list(composite(rgb, alpha, particles, background, scale, scales[1]))
+    slow = list(reference.composite(rgb, alpha, particles, background, scale, scales[1]))
     assert_same(fast, slow)
     assert_same(gradients(fast, inputs), gradients(slow, inputs))
 

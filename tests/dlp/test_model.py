@@ -144,7 +144,14 @@ def test_frames_that_do_not_divide_into_patches_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("particles", 0), ("patch", 7), ("glimpse", 12), ("max_scale", 0.5), ("wide", 0.9)],
+    [
+        ("particles", 0),
+        ("n_prior", 11),
+        ("patch", 7),
+        ("glimpse", 12),
+        ("max_scale", 0.5),
+        ("wide", 0.9),
+    ],
 )
 def test_a_setting_out_of_range_names_rule_value_and_fix(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"dlp.{field} must be .* found {value}.*--dlp.{field}"):

@@ -50,3 +50,10 @@ def test_the_graph_is_a_batch_of_live_particles_with_what_edges_carry() -> None:
     assert torch.allclose(graph.edge_attr[edge], torch.tensor([3.0, 4, 5, -1, 2]), atol=1e-4)
     crossing = graph.batch[graph.edge_index[0]] != graph.batch[graph.edge_index[1]]
     assert not crossing.any()
+
+
+def test_the_edges_are_exact_far_from_the_origin() -> None:
+    torch.manual_seed(0)
+    position, alive = torch.rand(1, 40, 2) + 500, torch.ones(1, 40, dtype=torch.bool)
+    found = knn_edges(position, alive, 3)
+    assert set(map(tuple, found.T.tolist())) == naive(position, alive, 3)

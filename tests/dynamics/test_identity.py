@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -170,3 +171,53 @@ def test_those_in_view_come_first() -> None:
     found = track(particles(position, alive), (64, 64))
     assert choose_rows(found, 3) == [1, 2, 0]
     assert choose_rows(found, 2) == [1, 2]
+
+
+def test_what_was_seen_early_only_is_not_alive_at_the_end() -> None:
+    position = torch.tensor([[-0.5, 0.0], [0.5, 0.0]]).expand(60, 2, 2)
+    alive = torch.ones(60, 2)
+    alive[3:, 1] = 0  # a blip
+    found = track(particles(position, alive), (64, 64))
+    assert not found.left.any()
+    rows = choose_rows(found, 3)
+    state = context_state(found, rows, history=4, rows=3)
+    assert rows == [0, 1]  # the context's own frames are drawn with it
+    assert state.alive.tolist() == [[True, False, False]]
+    assert choose_rows(found, 1) == [0]
+
+
+def test_a_resting_thing_that_was_hidden_for_longer_than_it_is_remembered_lives_once() -> None:
+    alive = torch.ones(40, 1)
+    alive[12:27] = 0
+    found = track(particles(torch.zeros(40, 1, 2), alive), (64, 64))
+    assert found.seen.shape[1] == 2  # it has become another
+    rows = choose_rows(found, 2)
+    state = context_state(found, rows, history=4, rows=2)
+    assert rows == [1, 0]
+    assert state.alive.tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize(("hidden", "lives"), [(10, True), (11, False)])
+def test_what_is_hidden_at_the_end_lives_as_long_as_it_is_remembered(
+    hidden: int, lives: bool
+) -> None:
+    alive = torch.ones(20, 1)
+    alive[20 - hidden :] = 0
+    found = track(particles(torch.zeros(20, 1, 2), alive), (64, 64))
+    state = context_state(found, choose_rows(found, 1), history=4, rows=1)
+    assert state.alive.item() == lives
+    # Had the video gone on, linking would have found it again, or not.
+    back = track(particles(torch.zeros(21, 1, 2), torch.cat([alive, alive[:1]])), (64, 64))
+    assert (back.seen.shape[1] == 1) == lives
+
+
+def test_the_living_come_before_those_that_were_seen_more() -> None:
+    position = torch.linspace(-0.8, 0.8, 3)[None, :, None].expand(40, 3, 2)
+    alive = torch.ones(40, 3)
+    alive[25:, 0] = 0  # forgotten
+    alive[:30, 1] = 0
+    alive[36:, 1] = 0  # hidden
+    alive[:38, 2] = 0  # in view
+    found = track(particles(position, alive), (64, 64))
+    assert choose_rows(found, 3) == [2, 1, 0]
+    assert choose_rows(found, 2) == [2, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -67,6 +68,13 @@ def train_tiny(data: Path, run: Path, *words: object) -> Trained:
     particlecast("train-dlp", *where, *STAGE1, *words)
     particlecast("train-dynamics", *where, *STAGE2)
     return Trained(data, run)
+
+
+def ready(own: Trained, stage: str) -> Path:
+    """The stage's checkpoints, of a copy that may be trained further: no stage 2 stands on it."""
+    if stage == "stage1":
+        shutil.rmtree(own.run / "stage2")
+    return own.run / stage / "checkpoints"
 
 
 def clips(path: Path, videos: int = 2, seed: int = 0) -> np.ndarray:

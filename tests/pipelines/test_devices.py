@@ -22,6 +22,7 @@ from tests.pipelines.commands import (
     Trained,
     particlecast,
     process,
+    ready,
     tree,
 )
 from tests.pipelines.test_kill import curves
@@ -136,7 +137,7 @@ def test_two_processes_fine_tune_as_one_does_and_share_the_encoding(
 def test_when_one_of_two_processes_fails_both_end_and_the_reason_is_told_once(
     own: Trained, how: str, status: int, said: str
 ) -> None:
-    root = own.run / "stage1" / "checkpoints"
+    root = ready(own, "stage1")
     before = tree(root)
     ended = meddled(how, *words("stage1", own, own.run, 12), "--resume")
     assert ended.returncode == status

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from data.errors import UserError
 from data.videos import Video
 from dlp.particles import Particles
-from pipelines.encode import CHUNK, encode_frames, encode_tracks
+from dynamics import identity
+from pipelines.encode import CHUNK, encode_frames, encode_tracks, linking
 
 SIDE = 8
 
@@ -79,6 +81,23 @@ def test_videos_are_encoded_once_and_then_read(tmp_path: Path):
     assert model.seen == 2 * (4 * CHUNK + 6)
 
 
+def test_what_another_version_linked_is_linked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    model, videos, before = Made(), [video("0", 7)], linking()
+    encode_tracks(model, videos, tmp_path / "cache", "key")  # type: ignore[arg-type]
+    changed = tmp_path / "identity.py"
+    changed.write_text(f"{Path(identity.__file__).read_text()}\n# Changed.\n")
+    monkeypatch.setattr(identity, "__file__", str(changed))
+    linking.cache_clear()
+    assert linking() != before
+    encode_tracks(model, videos, tmp_path / "cache", "key")  # type: ignore[arg-type]
+    assert model.seen == 14
+    monkeypatch.undo()
+    linking.cache_clear()
+    assert linking() == before
+
+
 def test_what_another_process_writes_stays_and_what_a_killed_one_left_goes(tmp_path: Path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -119,8 +138,10 @@ def test_a_strangers_particles_are_encoded_again(tmp_path: Path, damage: Any):
     model, videos = Made(), [video("0", 7)]
     encode_tracks(model, videos, tmp_path / "cache", "key")  # type: ignore[arg-type]
     good = load_file(tmp_path / "cache")
+    with safe_open(tmp_path / "cache", framework="pt") as file:
+        metadata = file.metadata()
     bad = {name: damage(name, tensor).contiguous() for name, tensor in good.items()}
-    save_file(bad, tmp_path / "cache", {"key": "key", "videos": "1"})
+    save_file(bad, tmp_path / "cache", metadata)
     encode_tracks(model, videos, tmp_path / "cache", "key")  # type: ignore[arg-type]
     assert model.seen == 14
     torch.testing.assert_close(load_file(tmp_path / "cache"), good, rtol=0, atol=0)

@@ -17,7 +17,7 @@ from dlp.config import DLPConfig
 from dlp.decoder import Scene
 from dlp.model import DLP
 from dlp.particles import Particles, from_pixels
-from pipelines.evaluate_dlp import judge
+from pipelines.evaluate_dlp import judge, linked
 from pipelines.report_dlp import ROBUST, ROWS, collect, head, page, scalars
 from tests.pipelines.commands import Trained, clips, particlecast, refused
 from tests.pipelines.test_commands import logged
@@ -177,3 +177,33 @@ def test_a_source_of_another_size_is_refused(
     np.save(tmp_path / "a.npy", frames)
     line = refused(capsys, "evaluate-dlp", *tiny.on(tmp_path / "a.npy"), "--out", tmp_path / "out")
     assert "give videos of the same shape" in line
+
+
+def test_parts_that_are_linked_one_by_one_weigh_what_was_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second part has six frames, and noise."""
+    truth = squares().truth
+    assert truth is not None
+    model = Made(0.0, 0.1).eval()
+    frames, last = STEPS - 6, np.arange(STEPS) >= STEPS - 6
+    place = truth.position.copy()
+    place[last] += np.random.default_rng(0).normal(0, 1, (6, 3, 2))
+    k = place.shape[1]
+    one = torch.ones(STEPS, k)
+    where = from_pixels(torch.from_numpy(place).float(), SIDE, SIDE)
+    looks = torch.eye(k).expand(STEPS, k, k)
+    given = Particles(where, torch.full((STEPS, k, 2), -9.0), looks, one, one, 0 * one)
+    monkeypatch.setattr("pipelines.evaluate_dlp.LINKED", frames)
+    first, second, both = (
+        linked(model, given[part], truth.at(part), 4.0)
+        for part in (slice(0, frames), slice(frames, STEPS), slice(0, STEPS))
+    )
+    assert first["jitter"] < 0.05 < 0.4 < second["jitter"]
+    share = 6 / STEPS
+    expected = (1 - share) * first["jitter"] + share * second["jitter"]
+    assert both["jitter"] == pytest.approx(expected, rel=1e-6)
+    assert both["identity"] == 1
+    # Three frames are too few for jitter: they have no say in it.
+    some = slice(0, frames + 3)
+    assert linked(model, given[some], truth.at(some), 4.0)["jitter"] == first["jitter"]

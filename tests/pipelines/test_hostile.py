@@ -44,8 +44,8 @@ def change(run: Path, stage: str, group: str, values: Any) -> None:
         ("stage1", "dlp", {"width": 4096}, "the model expects"),
         ("stage1", "dlp", {"features": 4000}, "the model expects"),
         ("stage1", "dlp", {"glimpse": 8 * 10**8}, "larger than 4096"),
-        ("stage1", "dlp", {"particles": 10**9}, "larger than 4096"),
-        ("stage1", "dlp", {"particles": f"{10**9}"}, "larger than 4096"),
+        ("stage1", "dlp", {"particles": 10**9, "n_prior": 10**9}, "larger than 4096"),
+        ("stage1", "dlp", {"particles": f"{10**9}", "n_prior": 10**9}, "larger than 4096"),
         ("stage1", "dlp", {"particles": -1}, "particles must be at least 1"),
         ("stage1", "dlp", {"particles": "../../secret"}, "particles"),
         ("stage1", "dlp", {"width": None}, "width"),
@@ -130,6 +130,8 @@ def test_what_could_not_be_loaded_is_not_trained(
 ) -> None:
     option, run = f"--{group}.{setting}", tmp_path / "run"
     words = ["--data", "synthetic:billiards,size=32", "--run", run, f"{option}={value}"]
+    if setting == "particles":  # else it is refused for being more than there are proposals
+        words.append(f"--dlp.n_prior={value}")
     why = f"{value}, larger than {most}" if most else "inf, not finite"
     for command in ("train", {"dlp": "train-dlp", "dynamics": "train-dynamics"}[group]):
         said = refused(capsys, command, *words)
@@ -236,6 +238,7 @@ def test_a_checkpoint_that_is_a_link_elsewhere_is_none(
 def test_a_folder_that_is_only_called_like_a_checkpoint_is_passed_over(own: Trained) -> None:
     for name in ("step_x9", "step_9", "step_-0000001", "step_000000009x9"):
         (own.run / "stage1" / "checkpoints" / name).mkdir()
+    shutil.rmtree(own.run / "stage2")
     particlecast("train-dlp", *own.on(), *STAGE1, "--max-steps", 7, "--resume")
     assert (own.run / "stage1" / "checkpoints" / "step_00000007").is_dir()
 

@@ -18,7 +18,7 @@ from pipelines.checkpoint import last_good, list_checkpoints
 from pipelines.cli import main
 from pipelines.train_dlp import DLPStage
 from pipelines.train_dynamics import DynamicsStage
-from tests.pipelines.commands import STAGE1, STAGE2, Trained, particlecast, refused, tree
+from tests.pipelines.commands import STAGE1, STAGE2, Trained, particlecast, ready, refused, tree
 
 COMMANDS = {
     "stage1": ["train-dlp", *STAGE1, "--max-steps", "12", "--resume"],
@@ -43,7 +43,7 @@ def ended(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_disk_that_fills_up_while_a_run_is_saved(
     own: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    root = own.run / stage / "checkpoints"
+    root = ready(own, stage)
 
     def full(descriptor: int) -> None:
         if "step_" in os.readlink(f"/proc/self/fd/{descriptor}"):
@@ -63,7 +63,7 @@ def test_a_disk_that_fills_up_while_a_run_is_saved(
 def test_a_disk_that_fills_up_while_curves_are_logged(
     own: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    root = own.run / stage / "checkpoints"
+    root = ready(own, stage)
     before = tree(root)
 
     def full(*_: object) -> None:  # in TensorBoard's thread
@@ -101,6 +101,7 @@ def test_a_loss_that_is_not_finite_names_step_and_term(
     stage: str,
     kind: type,
 ) -> None:
+    root = ready(own, stage)
     loss = kind.loss  # type: ignore[attr-defined]
 
     def broken(self, batch, step, progress):
@@ -113,12 +114,12 @@ def test_a_loss_that_is_not_finite_names_step_and_term(
     with monkeypatch.context() as patch:
         patch.setattr(kind, "loss", broken)
         said = ended(capsys, *COMMANDS[stage], *own.on())
-    root = own.run / stage / "checkpoints"
     assert f"{stage}: odd is not finite at step 9" in said
     assert f"the last good checkpoint is {root}/step_00000006: lower the learning rate" in said
     particlecast(*COMMANDS[stage], *own.on())
     unbroken = Trained(tiny.data, tmp_path / "unbroken")
     shutil.copytree(tiny.run, unbroken.run, symlinks=True)
+    ready(unbroken, stage)
     particlecast(*COMMANDS[stage], *unbroken.on())
     assert end_of(own.run, stage) == end_of(unbroken.run, stage)
 

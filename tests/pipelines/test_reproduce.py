@@ -124,7 +124,7 @@ def test_a_video_is_a_case_of_its_own_and_stays_on_the_page(tmp_path: Path) -> N
     ]
     assert (tmp_path / "out" / "video-balls" / "0").is_dir()
     reproduce(tmp_path / "out", page, 1, run=Recorder(), **words)  # type: ignore[arg-type]
-    assert "### video-balls: 2,000 + 2,500 steps" in page.read_text()
+    assert "### video-balls: 2,000 + 1,400 steps" in page.read_text()
 
 
 def test_steps_are_those_that_a_run_was_given(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.videos import Truth
+from data.videos import Truth, Video
 from dlp.particles import Particles, from_pixels
 from dynamics.tracks import Tracks, track
 from pipelines.evaluate_tracking import CROWDS, CURVES, HIDDEN, SPEEDS, judge, page, table
@@ -139,6 +139,23 @@ def test_the_command_writes_its_page_for_both_ways_to_link(tiny: Trained, tmp_pa
     for one in found["linked by"].values():
         assert set(one) == {"videos", *CURVES}
         assert one["videos"]["all"]["object_frames"] > 0
+
+
+def test_where_no_object_is_visible_the_file_holds_null(
+    tiny: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    place, radius = np.zeros((24, 1, 2), np.float32), np.ones((24, 1), np.float32)
+    dark = Video(
+        "dark", np.zeros((24, 32, 32, 3), np.uint8), 10.0, Truth(place, radius < 0, radius)
+    )
+    monkeypatch.setattr("pipelines.evaluate_tracking.held_out", lambda *_: (dark,))
+    particlecast("evaluate-tracking", *tiny.on(), "--out", tmp_path / "out")
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"not JSON: {word}")
+
+    found = json.loads((tmp_path / "out" / "tracking.json").read_text(), parse_constant=refuse)
+    assert found["linked by"]["constant velocity"]["videos"]["all"]["switches_per_1000"] is None
 
 
 def test_without_true_tracks_there_is_nothing_to_measure(

@@ -195,6 +195,7 @@ def test_divergences_known_answers() -> None:
 def test_settings_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"dlp.n_prior must be at least dlp.particles"):
         replace(SMALL, n_prior=4, paper=PaperConfig(kl="ordered"))
+    assert replace(SMALL, n_prior=4).n_prior == 4  # its particles are not of its proposals
     with pytest.raises(ValueError, match=r"30x48 pixels .* patches of 8"):
         build_model(SMALL, (30, 48))
 

@@ -1,0 +1,51 @@
+"""The error that stage 2 is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dynamics.windows import Window, gather
+from pipelines.boards import Board
+from pipelines.train_dynamics import errors_by_step
+from tests.dynamics.made import coasting
+from tests.pipelines.test_image_training import CONFIG, HISTORY, HORIZON, stage
+
+SIDE = torch.tensor([32.0, 32.0])
+
+
+def window() -> Window:
+    """Two particles that coast, all seen."""
+    tracks = coasting(12, [(0.02, 0.0), (0.0, -0.03)])
+    return gather([tracks], torch.tensor([[0, 0]]), HISTORY, HORIZON, 2)
+
+
+def test_a_step_whose_targets_nobody_saw_has_no_error() -> None:
+    given = window()
+    off = given.position + torch.tensor([0.0, 0.25])  # 8 pixels
+    assert errors_by_step(off, given, SIDE).tolist() == pytest.approx([8.0] * HORIZON)
+    given.mask[:, 1] = 0
+    given.mask[:, 2, 0] = 0
+    found = errors_by_step(off, given, SIDE)
+    assert np.isnan(found).tolist() == [False, True, False]
+    assert found[[0, 2]].tolist() == pytest.approx([8.0, 8.0])
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("error")
+def test_the_score_is_of_the_steps_that_were_seen_and_of_none_is_none(tmp_path) -> None:
+    made = stage(replace(CONFIG, image=0.0))
+    made.board = Board(tmp_path)
+    whole = made.evaluate(0)
+    for one in made.validation:
+        one.seen[HISTORY + 1] = False
+    made.held_out = torch.tensor([[0, 0], [1, 0]])  # nothing is seen at their second step
+    some = made.evaluate(1)
+    assert some["copy_last"] == pytest.approx(whole["copy_last"], rel=1e-3)  # steps 1 and 3, of 3
+    for one in made.validation:
+        one.seen[HISTORY:] = False
+    assert np.isnan(list(made.evaluate(2).values())).all()
+    made.board.close()
