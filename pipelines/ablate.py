@@ -31,7 +31,7 @@ from pipelines.folders import make_folder
 from pipelines.load import check_size, held_out, load_dlp, open_data
 from pipelines.lock import hold_run
 from pipelines.progress import reporting
-from pipelines.results import machine
+from pipelines.results import jsonable, machine
 from pipelines.train_dynamics import DynamicsStage, coasting, errors_by_step
 
 STEPS = (1, 5, 10, 20)
@@ -147,7 +147,8 @@ def ablate(
         print(row_of(name, table[name]), file=sys.stderr, flush=True)
     meta = {"data": data, "run": str(run), "steps": max_steps, "seeds": seeds, **machine()}
     result = {"meta": meta, "rows": table}
-    write_whole(out / "ablation.json", json.dumps(result, indent=1).encode())
+    text = json.dumps(jsonable(result), indent=1, allow_nan=False)
+    write_whole(out / "ablation.json", text.encode())
     write_whole(out / "ablation.md", page(result).encode())
     return result
 

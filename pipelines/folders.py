@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from data.errors import UserError
+from data.layouts import SPLITS
 
 
 def make_folder(out: Path) -> None:
@@ -28,14 +29,13 @@ def keep_apart(data: str, out: Path) -> None:
     """Stop before results would be written among the videos that they are made of.
 
     Raises:
-        UserError: `out` is the folder of the source, or lies in it.
+        UserError: `out` is the folder of the source, or of one of its splits.
     """
     source = Path(data).resolve()
     if not source.exists():  # synthetic, or about to be refused
         return
-    where = out.resolve()
-    inside = where.is_relative_to(source) if source.is_dir() else where == source.parent
-    if inside:
+    where, home = out.resolve(), source if source.is_dir() else source.parent
+    if where == home or (where.parent == source and where.name.lower() in SPLITS):
         raise UserError(
             f"--out {out} is where the videos of {data} are, some of which might be overwritten: "
             "choose another --out"

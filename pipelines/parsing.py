@@ -123,7 +123,7 @@ def _check_numbers(parsed: Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be at least {least}, found {value}")
         if isinstance(value, int) and value > most:
             raise UserError(f"--{name.replace('_', '-')} must be at most {most}, found {value}")
-    for name in ("data", "run", "out"):
+    for name in ("run", "out"):
         if parsed.get(name) == "":
             raise UserError(f"--{name} is empty: say which")
     minutes = parsed.get("max_minutes")

@@ -21,7 +21,7 @@ def test_forecasts_are_not_written_among_the_videos(
     shutil.copytree(tiny.data, folder)
     one = sorted(folder.rglob("*.mp4"))[0]
     before = tree(folder)
-    for data, out in ((folder, folder), (folder, folder / "inner"), (one, one.parent)):
+    for data, out in ((folder, folder), (folder, folder / "train"), (one, one.parent)):
         words = ("--data", data, "--run", tiny.run, *LENGTHS, "--out", out)
         said = refused(capsys, "rollout", *words)
         assert f"--out {out} is where the videos of {data} are" in said

@@ -93,7 +93,10 @@ def test_a_dropped_picture_and_a_dropped_clip(sight: Sight):
     sight.settle()
     sight.tab.locator("#time").fill("3")
     expect(sight.tab.locator("#time-label")).to_have_text("4 / 12")
-    sight.tab.wait_for_load_state("networkidle")
+    for _ in range(200):  # until its frame has come
+        if abs(sight.pixels("frame")[0, 0] - (24, 90, 20)).max() <= 6:
+            break
+        sight.tab.wait_for_timeout(50)
     assert abs(sight.pixels("frame")[0, 0] - (24, 90, 20)).max() <= 6
 
 
