@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Route, expect
 
+from pipelines.explore_jobs import Job
 from tests.pipelines.browser import Sight, changed, moved
 from tests.pipelines.commands import SIDE
 
@@ -53,7 +55,16 @@ def test_push_roll_out_and_keep_the_films(sight: Sight):
     assert sight.tab.locator("#stale").is_visible()
 
 
-def test_a_rollout_is_cancelled_and_the_page_goes_on(sight: Sight):
+def test_a_rollout_is_cancelled_and_the_page_goes_on(
+    sight: Sight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Job.step
+
+    def slow(job: Job) -> None:  # so that it is under way, however fast the machine
+        time.sleep(0.2)
+        step(job)
+
+    monkeypatch.setattr(Job, "step", slow)
     sight.tab.fill("#horizon", "200")
     sight.tab.fill("#samples", "20")
     sight.tab.click("#roll")
@@ -66,6 +77,7 @@ def test_a_rollout_is_cancelled_and_the_page_goes_on(sight: Sight):
     sight.tab.wait_for_selector("#roll", state="visible")
     assert sight.said() == "Cancelled"
     assert sight.tab.locator("#player").is_hidden()
+    monkeypatch.undo()
     sight.roll_out(horizon=2)
     assert sight.tab.locator("#player").is_visible()
 
