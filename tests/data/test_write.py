@@ -34,7 +34,7 @@ def test_a_film_in_parts_is_the_one_written_at_once(tmp_path: Path) -> None:
             film.append(part)
     whole = read(tmp_path / "whole.mp4")
     assert whole.shape == frames.shape
-    assert np.array_equal(read(tmp_path / "parts.mp4"), whole)
+    assert (tmp_path / "parts.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert np.abs(whole.astype(int) - frames).mean() < 12  # each frame is itself, not another
     assert sorted(path.name for path in tmp_path.iterdir()) == ["parts.mp4", "whole.mp4"]
 

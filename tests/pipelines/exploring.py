@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from werkzeug.serving import BaseWSGIServer
 from werkzeug.test import Client, TestResponse
 
+from pipelines.explore import serve
 from pipelines.explore_about import Limits
 from pipelines.explore_app import Explorer
 from pipelines.explore_scenes import World, open_world
@@ -109,3 +114,16 @@ def picture(data: bytes) -> np.ndarray:
 def edited(**parts: Any) -> dict[str, Any]:
     """An edit of these parts."""
     return {**NOTHING, **parts}
+
+
+@contextmanager
+def serving(trained: Trained) -> Iterator[BaseWSGIServer]:
+    """The server on a real socket and in this process, where what it does can be replaced."""
+    explorer = Explorer(open_tiny(trained))
+    with serve(explorer, "127.0.0.1", 0) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+    explorer.close()

@@ -16,23 +16,16 @@ from werkzeug.serving import BaseWSGIServer
 
 from pipelines.cli import main
 from pipelines.explore import serve
-from pipelines.explore_app import Explorer
 from pipelines.explore_jobs import AT_ONCE, Job
 from pipelines.explore_web import LARGEST
 from tests.pipelines.commands import SIDE, Trained, refused
-from tests.pipelines.exploring import edited, open_tiny, picture
+from tests.pipelines.exploring import edited, picture, serving
 
 
 @pytest.fixture(scope="module")
 def server(tiny: Trained) -> Iterator[BaseWSGIServer]:
-    explorer = Explorer(open_tiny(tiny))
-    with serve(explorer, "127.0.0.1", 0) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
-        thread.start()
+    with serving(tiny) as running:
         yield running
-        running.shutdown()
-        thread.join()
-    explorer.close()
 
 
 def ask(

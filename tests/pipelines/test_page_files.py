@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
+from contextlib import closing
 
 import pytest
 from PIL import Image
@@ -12,7 +14,8 @@ from playwright.sync_api import Browser, FilePayload, Route, expect
 
 from pipelines.explore_jobs import Job
 from tests.pipelines.browser import Sight, changed, moved
-from tests.pipelines.commands import SIDE
+from tests.pipelines.commands import SIDE, Trained
+from tests.pipelines.exploring import serving
 
 
 def test_push_roll_out_and_keep_the_films(sight: Sight):
@@ -56,30 +59,32 @@ def test_push_roll_out_and_keep_the_films(sight: Sight):
 
 
 def test_a_rollout_is_cancelled_and_the_page_goes_on(
-    sight: Sight, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, tiny: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = Job.step
 
-    def slow(job: Job) -> None:  # so that it is under way, however fast the machine
-        time.sleep(0.2)
+    def held(job: Job) -> None:  # it is under way until it is cancelled, however fast the machine
+        while job.total > 100 and job.done == 5 and job.state == "running":
+            time.sleep(0.02)
         step(job)
 
-    monkeypatch.setattr(Job, "step", slow)
-    sight.tab.fill("#horizon", "200")
-    sight.tab.fill("#samples", "20")
-    sight.tab.click("#roll")
-    sight.tab.wait_for_selector("#working:not([hidden])")
-    before, place = sight.pixels(), sight.particles[0]
-    sight.drag(place, moved(place))  # nothing waits for it
-    assert changed(before, sight.pixels()).any()
-    assert sight.tab.locator("#working").is_visible()
-    sight.tab.click("#cancel")
-    sight.tab.wait_for_selector("#roll", state="visible")
-    assert sight.said() == "Cancelled"
-    assert sight.tab.locator("#player").is_hidden()
-    monkeypatch.undo()
-    sight.roll_out(horizon=2)
-    assert sight.tab.locator("#player").is_visible()
+    monkeypatch.setattr(Job, "step", held)
+    with serving(tiny) as server, closing(browser.new_context()) as context:
+        sight = Sight(context.new_page(), f"http://127.0.0.1:{server.port}/").open()
+        sight.tab.fill("#horizon", "200")
+        sight.tab.click("#roll")
+        sight.tab.wait_for_selector("#working:not([hidden])")
+        before, place = sight.pixels(), sight.particles[0]
+        sight.drag(place, moved(place))  # nothing waits for it
+        assert changed(before, sight.pixels()).any()
+        expect(sight.tab.locator("#progress-label")).to_have_text(re.compile("^5 / "))
+        sight.tab.click("#cancel")
+        sight.tab.wait_for_selector("#roll", state="visible")
+        assert sight.said() == "Cancelled"
+        assert sight.tab.locator("#player").is_hidden()
+        sight.roll_out(horizon=2)
+        assert sight.tab.locator("#player").is_visible()
+        assert sight.errors == []
 
 
 def png(colour: tuple[int, int, int]) -> bytes:
