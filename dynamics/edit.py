@@ -9,7 +9,6 @@ What `rollout` foresees from `observed.state` and from `changed` are two futures
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -173,7 +172,7 @@ def _code(
         raise ValueError(f"appearance has {len(looks)} features: the model's has {features}")
     if transparency is not None and not 0 <= transparency <= 1:
         raise ValueError(f"transparency must be in [0, 1], found {transparency}")
-    if scale is not None and not 0 < scale < math.inf:
+    if scale is not None and not (scale > 0 and torch.tensor(float(scale)).log().isfinite()):
         raise ValueError(f"scale must be positive and finite, found {scale}")
     if depth is not None and not abs(depth) <= DEPTH_BOUND:
         raise ValueError(f"depth must be from {-DEPTH_BOUND:g} to {DEPTH_BOUND:g}, found {depth}")

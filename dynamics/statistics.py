@@ -22,7 +22,7 @@ class Statistics:
         speed: root mean square displacement, pixels a frame.
         jitter: standard deviation of the noise of a position, per coordinate, pixels.
         code_mean, code_std: [d + 3].
-        bounds: [2, 2] least and greatest (x, y) of any sighting, in [-1, 1]; infinite if things
+        bounds: [2, 2] least and greatest (x, y) of any thing, in [-1, 1]; infinite if things
             leave the frame.
     """
 
@@ -69,9 +69,19 @@ def bounds(tracks: Sequence[Tracks]) -> Tensor:
     """Where the things of a closed world can be: [2, 2], least and greatest (x, y).
 
     A world is closed if hardly any track leaves the frame: then no forecast may leave it either.
+    What is seen in less than three frames is no thing, and of three sightings on end the median
+    counts: a single broken one does not move a wall.
     """
-    left = sum(int(track.left.any(0).sum()) for track in tracks)
-    if left > CLOSED * sum(track.seen.shape[1] for track in tracks):
+    left = of = 0
+    where = []
+    for track in tracks:
+        thing = track.seen.sum(0) >= 3
+        left += int((track.left.any(0) & thing).sum())
+        of += int(thing.sum())
+        three = torch.stack([track.position[:-2], track.position[1:-1], track.position[2:]])
+        thrice = track.seen[:-2] & track.seen[1:-1] & track.seen[2:]
+        where.append(three.median(0).values[thrice])
+    if left > CLOSED * of:
         return torch.tensor([[-torch.inf] * 2, [torch.inf] * 2])
-    where = torch.cat([track.position[track.seen] for track in tracks])
-    return torch.stack([where.amin(0), where.amax(0)])
+    median = torch.cat(where)
+    return torch.stack([median.amin(0), median.amax(0)])

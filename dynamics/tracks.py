@@ -119,9 +119,9 @@ def track(
     seen[frame, row] = True
     position = fill(position_rows, seen)
     left = has_left(position, seen)
-    code_rows = _nearest(code_rows, seen)
+    code_rows = of_nearest_sighting(code_rows, seen)
     code_rows[..., -1] = torch.where(left, -LOGIT, code_rows[..., -1])
-    return Tracks(position, code_rows, seen, left, _nearest(deviation_rows, seen))
+    return Tracks(position, code_rows, seen, left, of_nearest_sighting(deviation_rows, seen))
 
 
 def has_left(position: Tensor, seen: Tensor) -> Tensor:
@@ -162,11 +162,13 @@ def fill(position: Tensor, seen: Tensor) -> Tensor:
     return out
 
 
-def _nearest(code: Tensor, seen: Tensor) -> Tensor:
-    """Codes [t, n, f] with each unseen one replaced by the nearest sighting's."""
-    frames = torch.arange(len(code))
-    gap = (frames[:, None, None] - frames[None, :, None]).abs().float()  # (t, t, 1)
-    nearest = gap.masked_fill(~seen[None], torch.inf).argmin(1)  # (t, n)
+def of_nearest_sighting(code: Tensor, seen: Tensor) -> Tensor:
+    """Codes [t, n, f], each unseen one replaced by the nearest sighting's, the earlier of two."""
+    t = len(code)
+    now = torch.arange(t)[:, None].expand(seen.shape)
+    before = torch.where(seen, now, -2 * t).cummax(0).values
+    after = torch.where(seen, now, 3 * t).flip(0).cummin(0).values.flip(0)
+    nearest = torch.where(after - now < now - before, after, before).clamp(0, t - 1)  # (t, n)
     return code.gather(0, nearest[..., None].expand_as(code))
 
 

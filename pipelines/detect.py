@@ -24,14 +24,12 @@ from pipelines.encode import encode_frames
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.load import check_size, held_out, load_dlp, open_data
-from pipelines.metrics import coverage, precision
+from pipelines.metrics import TOLERANCE, coverage, precision
 from pipelines.pretrained import board_folder
 from pipelines.results import jsonable, mean
 from pipelines.train_dlp import boxes
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-TOLERANCE = 0.06
-"""Of the longer side: a particle nearer than this to a true object or landmark has found it."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ def train(
     board: Board | None = None,
     show: bool = True,
     fixed: str = "",
+    spent: float = 0.0,
 ) -> Finished:
     """Train a stage until its steps or minutes are over, and save it in the run's folder.
 
@@ -76,6 +77,8 @@ def train(
         board: takes the curves.
         show: a progress bar on stderr.
         fixed: why a run that is there must not be trained further; "": it may.
+        spent: seconds of `max_minutes` that went into what comes before training; a fifth of the
+            minutes is left for it at least. A resumed run keeps what it began with.
 
     Raises:
         UserError: the run is held, there already, fixed, cannot be resumed, or its loss is not
@@ -90,7 +93,9 @@ def train(
         state = restore(stage, run, described, resume, fabric.is_global_zero, config.keep)
         seed = state.get("seed", seed)
         step, best, elapsed = state.get("step", 0), state.get("best"), state.get("elapsed", 0.0)
-        best_step = state.get("best_step")
+        best_step, spent = state.get("best_step"), agree(fabric, state.get("spent", spent))
+        if max_minutes is not None:
+            max_minutes = max(max_minutes - spent / 60, max_minutes / 5)
         budget = Budget(max_steps, max_minutes, elapsed)
 
         groups = getattr(stage, "parameter_groups", stage.model.parameters)()
@@ -197,6 +202,7 @@ def train(
                         "step": step,
                         "seed": seed,
                         "elapsed": budget.elapsed(),
+                        "spent": spent,
                         "best": best,
                         "best_step": best_step,
                         "optimizer": optimizer.state_dict()["state"],

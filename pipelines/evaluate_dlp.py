@@ -26,6 +26,7 @@ from pipelines.folders import make_folder
 from pipelines.frames import FramePool, to_uint8
 from pipelines.load import check_size, held_out, load_dlp, open_data
 from pipelines.metrics import (
+    TOLERANCE,
     coverage,
     live_per_object,
     moving_mask,
@@ -50,7 +51,6 @@ from pipelines.progress import reporting
 from pipelines.report_dlp import CLEAN, Judged, collect, head, page, scalars
 from pipelines.results import machine, mean
 
-TOLERANCE = 0.06  # of the longer side, as in training's own coverage
 LINKED = 512  # frames that are linked at once: memory grows with their square
 PROBED = 8  # frames of each video that are shifted, and of which one particle is moved
 SHIFTS = ((1, -1), (-2, 2), (3, 3), (-4, -4))  # pixels

@@ -25,13 +25,12 @@ from pipelines.encode import encode_frames
 from pipelines.film import png_bytes, write_whole
 from pipelines.folders import make_folder
 from pipelines.load import check_size, held_out, load_dlp, load_dynamics, open_data
+from pipelines.metrics import TOLERANCE
 from pipelines.probes import owners
 from pipelines.progress import reporting
 from pipelines.results import jsonable, machine
 from pipelines.tracking import crowd, follow_tracks, hide, kept, summarise, track_owners
 
-TOLERANCE = 0.06
-"""Of the longer side: how far a track may be from its object."""
 HIDDEN = (2, 5, 10, 15, 20)
 """Frames that an object is hidden for, in made cases."""
 CASES = 4
@@ -172,12 +171,13 @@ def _kept_share(
     outcomes = []
     for index, (one, truth) in enumerate(pairs):
         position = to_pixels(one.position, *size).numpy()
-        owner = owners(position, one.transparency.numpy() > LIVE, truth, tolerance)
+        reach = np.maximum(tolerance, truth.radius)  # as `follow` has it
+        owner = owners(position, one.transparency.numpy() > LIVE, truth, reach)
         rng = np.random.default_rng([index, frames])
         for _ in range(CASES):
             if (hidden := hide(one, owner, truth, frames, rng)) is not None:
                 tracks = link(hidden.particles)
-                outcomes.append(kept(hidden, tracks, track_owners(tracks, truth, size, tolerance)))
+                outcomes.append(kept(hidden, tracks, track_owners(tracks, truth, size, reach)))
     return float(np.mean(outcomes)) if outcomes else None
 
 

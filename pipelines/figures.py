@@ -66,7 +66,8 @@ FIGURES = (
         3,
         "adjusted Rand index over true objects' pixels alone, per frame: identity over time does "
         "not count; it does in the figure of whole clips, further down; a pixel belongs to the "
-        f"particle that is drawn most there, if all cover it by more than {SOLID}.",
+        f"particle that is drawn most there, if all cover it by more than {SOLID}; frames with "
+        "fewer than two objects are left out.",
     ),
     Figure(
         "fg_miou",
@@ -109,7 +110,9 @@ PARTICLES = (
     f"a particle is live above transparency {LIVE}. Coverage: share of visible objects with a "
     "live particle within the tolerance. Precision: share of live particles within the tolerance "
     "or the radius of a visible object. Jitter: noise of the context's tracks per coordinate, "
-    "from the median second difference. IDF1 (Ristani et al., 2016) and switches (CLEAR MOT) are "
-    "motmetrics', over the context's tracks and the forecast that goes on with them, video by "
-    "video."
+    "from the median second difference. Of the context those particles count that the forecast "
+    "starts with: seen in three frames or in the last. Followed are objects that had a particle "
+    "when the context ended; of these the position errors are. IDF1 (Ristani et al., 2016) and "
+    "switches (CLEAR MOT) are motmetrics', over the context's tracks and the forecast that goes "
+    "on with them, video by video."
 )

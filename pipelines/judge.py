@@ -18,6 +18,7 @@ from pipelines.baselines import (
 from pipelines.forecast import Forecast, join
 from pipelines.lpips import LPIPS, lpips
 from pipelines.metrics import (
+    TOLERANCE,
     coverage,
     jitter,
     live_per_object,
@@ -154,7 +155,7 @@ def _add_positions(
     for name, guess in guesses.items():
         error = mean(track_error(guess, future_truth, target), 1)
         curves.setdefault(name, {})["position_error"] = error
-    tolerance = 0.06 * side
+    tolerance = TOLERANCE * side
     curves["model"]["coverage"], curves["model"]["precision"] = (
         np.array(
             [
@@ -184,6 +185,7 @@ def _add_positions(
     judged.particles.update(
         {
             **spread,
+            "visible objects whose particle is followed": len(target) / max(followed.visible, 1),
             **_identity(join([seen, future]), truth, tolerance),
             "live particles off the visible objects' number": live_count_error(
                 future.transparency, future_truth

@@ -220,6 +220,20 @@ def unseen(videos: tuple[Video, ...], source: str, dlp: TrainedDLP) -> tuple[Vid
     return tuple(video for video in videos if video.name not in known)
 
 
+def check_own(dlp: TrainedDLP, dataset: Dataset, run: Path) -> None:
+    """Stop unless a source is the one that stage 1 was trained on: its parts are held out for both.
+
+    Raises:
+        UserError: naming it.
+    """
+    if dataset.fingerprint != dlp.fingerprint:
+        own = f", {dlp.source}," if dlp.source else ""
+        raise UserError(
+            f"{dataset.source} is not what {run} was trained on, or was cut otherwise: give its "
+            f"own source{own} so that what was held out stays held out"
+        )
+
+
 def check_size(dlp: TrainedDLP, videos: Sequence[Video], source: str) -> None:
     """Stop if a source's frames are not of the size that stage 1 was trained on.
 

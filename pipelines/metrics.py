@@ -19,6 +19,7 @@ from dlp.particles import LIVE
 
 PSNR_CAP = 100.0  # dB; two equal frames have no finite PSNR and would spoil every mean
 MOVING_THRESHOLD = 0.08  # of the range [0, 1], in the channel that differs most
+TOLERANCE = 0.06  # of a frame's longer side: a particle nearer than this to an object is on it
 
 
 def _unit(frames: np.ndarray) -> np.ndarray:
@@ -159,7 +160,7 @@ def position_error(
     """
     rows = np.flatnonzero(transparency[0] > LIVE)
     objects = np.flatnonzero(truth.visible[0])
-    gate = np.maximum(0.06 * longer_side, truth.radius[0, objects])  # (n,)
+    gate = np.maximum(TOLERANCE * longer_side, truth.radius[0, objects])  # (n,)
     distance = _distances(position[0, rows], truth.position[0, objects])  # (k, n)
     # Far pairs all cost the same, so the assignment first pairs as many near ones as it can.
     allowed = distance <= gate
@@ -182,7 +183,8 @@ def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.linalg.norm(first[..., :, None, :] - second[..., None, :, :], axis=-1)
 
 
-def _share(hits: np.ndarray, of: np.ndarray) -> float:
+def share(hits: np.ndarray, of: np.ndarray) -> float:
+    """How many of those that count (bool arrays of one shape) are hits; NaN if none counts."""
     return float((hits & of).sum() / of.sum()) if of.any() else float("nan")
 
 
@@ -202,7 +204,7 @@ def coverage(
     """
     near: np.ndarray = _distances(position, truth.position) <= tolerance  # (t, k, n)
     near &= (transparency > LIVE)[..., None]
-    return _share(np.asarray(near.any(axis=1)), truth.visible)
+    return share(np.asarray(near.any(axis=1)), truth.visible)
 
 
 def precision(
@@ -222,7 +224,7 @@ def precision(
     reach = np.maximum(tolerance, truth.radius)[:, None]  # (t, 1, n)
     on: np.ndarray = (_distances(position, truth.position) <= reach) & truth.visible[:, None]
     live = transparency > LIVE
-    return _share(np.asarray(on.any(axis=2)), live if ignore is None else live & ~ignore)
+    return share(np.asarray(on.any(axis=2)), live if ignore is None else live & ~ignore)
 
 
 def on_hidden(position: np.ndarray, truth: Truth) -> np.ndarray:

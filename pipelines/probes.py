@@ -16,7 +16,7 @@ from dlp.build import ParticleModel
 from dlp.glimpse import crop
 from dlp.particles import LIVE, Particles, from_pixels, to_pixels
 from pipelines.encode import CHUNK
-from pipelines.metrics import psnr_moving
+from pipelines.metrics import psnr_moving, share
 from pipelines.segments import SOLID, alphas
 
 WINDOW = 5
@@ -32,7 +32,7 @@ EVEN = 0.005
 
 
 def nearest(
-    point: np.ndarray, other: np.ndarray, usable: np.ndarray, tolerance: float
+    point: np.ndarray, other: np.ndarray, usable: np.ndarray, tolerance: float | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nearest usable other point of each point, if it is within tolerance.
 
@@ -40,6 +40,7 @@ def nearest(
         point: [t, m, 2].
         other: [t, n, 2].
         usable: [t, n] bool.
+        tolerance: of each other point, [t, n], or of all.
 
     Returns:
         index [t, m], -1 for none, and distance [t, m], NaN for none.
@@ -47,9 +48,10 @@ def nearest(
     if not other.shape[1]:
         return np.full(point.shape[:2], -1), np.full(point.shape[:2], np.nan)
     distance = np.linalg.norm(point[:, :, None] - other[:, None], axis=-1)  # (t, m, n)
-    distance = np.where(usable[:, None], distance, np.inf)
+    reached = usable[:, None] & (distance <= np.broadcast_to(tolerance, usable.shape)[:, None])
+    distance = np.where(reached, distance, np.inf)
     index, least = distance.argmin(2), distance.min(2)
-    near = least <= tolerance
+    near = least < np.inf
     return np.where(near, index, -1), np.where(near, least, np.nan)
 
 
@@ -68,7 +70,9 @@ def object_errors(
     return distance[truth.visible & ~np.isnan(distance)]
 
 
-def owners(position: np.ndarray, used: np.ndarray, truth: Truth, tolerance: float) -> np.ndarray:
+def owners(
+    position: np.ndarray, used: np.ndarray, truth: Truth, tolerance: float | np.ndarray
+) -> np.ndarray:
     """The visible object that each used particle is on, the nearest: [t, m], -1 for none."""
     index, _ = nearest(position, truth.position, truth.visible, tolerance)
     return np.where(used, index, -1)
@@ -94,11 +98,7 @@ def identity(owner: np.ndarray, seen: np.ndarray, visible: np.ndarray) -> tuple[
     still = np.take_along_axis(visible[1:], np.maximum(now, 0), 1)
     pairs = (now >= 0) & still
     same = (after == now) & seen[1:]
-    return _share(same, pairs & seen[1:]), _share(same, pairs)
-
-
-def _share(hits: np.ndarray, of: np.ndarray) -> float:
-    return float((hits & of).sum() / of.sum()) if of.any() else float("nan")
+    return share(same, pairs & seen[1:]), share(same, pairs)
 
 
 def steady(truth: Truth, size: tuple[int, int]) -> np.ndarray:

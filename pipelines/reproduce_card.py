@@ -18,8 +18,8 @@ LIMITS = {
     "that the balls still move like balls, but elsewhere than the true ones.",
     "traffic": "One made street under one light. Vehicles longer than a glimpse may hold two "
     "particles; one that brakes for no reason in view is not foreseen.",
-    "clevrer": "Solids that slide and collide on one ground. One thing of fifty is missed, mostly "
-    "one close to another.",
+    "clevrer": "Solids that slide and collide on one ground. A thing is seldom missed, mostly one "
+    "close to another.",
 }
 """What each world's run can't do, beside what all can't."""
 
@@ -38,7 +38,8 @@ def card(name: str, one: Mapping[str, Mapping[str, Any]], commands: Sequence[str
         f"# pretrained/{name}",
         "",
         f"Both stages, trained on `{meta['data']}` ({meta['frame size']} pixels) and measured on "
-        f"its {meta['windows']} test videos, which were not trained on. Made anew by:",
+        f"its test videos, which were not trained on: the forecasts on all {meta['windows']}, "
+        f"stage 1 on the first {one['stage1']['meta']['videos']}. Made anew by:",
         "",
         *(f"    {command}" for command in commands),
         "",

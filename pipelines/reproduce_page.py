@@ -58,9 +58,10 @@ def page(found: Found) -> str:
         "# Results",
         "",
         f"Made by `make results`{made}; every number is of videos that were never trained on. "
-        "Each seed stands by itself. Runs are so many steps long, so that the same command gives "
-        "the same figures however busy the machine is: two idle cores that train 200 images a "
-        "second at 64 pixels do 2,000 steps of stage 1 in 3 minutes, and as many of stage 2 in 5.",
+        "Of stage 1 each seed stands by itself. Runs are so many steps long, so that the same "
+        "command gives the same figures however busy the machine is: two idle cores that train "
+        "200 images a second at 64 pixels do 2,000 steps of stage 1 in 3 minutes, and as many of "
+        "stage 2 in 5.",
         "",
         *(f"Machine: {machine}." for machine in machines),
         "",
@@ -173,8 +174,10 @@ def sampled(found: Found) -> list[str]:
         runs = [one for one in seeds.values() if "forecast" in one]
         columns = [[v for v in map(figure(text), runs) if v is not None] for text in heads.values()]
         if any(columns):
-            rows.append([case, *(spread(column, 2) for column in columns)])
-    return table(["data", *heads], rows)
+            steps = {str(one["forecast"]["meta"]["horizon"]) for one in runs}
+            cells = (spread(column, 2) for column in columns)
+            rows.append([case, " or ".join(sorted(steps)), *cells])
+    return table(["data", "steps", *heads], rows)
 
 
 def identity(found: Found) -> list[str]:

@@ -98,7 +98,8 @@ def _fault(state: dict[str, Any], folder: Path) -> str:
     rules = {
         "step": state["step"] == step_of(folder),
         "seed": _is_count(state["seed"]),
-        "elapsed": isinstance(state["elapsed"], float) and 0 <= state["elapsed"] < math.inf,
+        "elapsed": _is_seconds(state["elapsed"]),
+        "spent": _is_seconds(state.get("spent", 0.0)),
         "best": best is None or (isinstance(best, float | int) and math.isfinite(best)),
         "best_step": state.get("best_step") is None or _is_count(state["best_step"]),
         "optimizer": isinstance(state["optimizer"], dict),
@@ -107,6 +108,10 @@ def _fault(state: dict[str, Any], folder: Path) -> str:
     if broken := [name for name, holds in rules.items() if not holds]:
         return f"has a {broken[0]} that no training leaves, {str(state[broken[0]])[:40]!r}"
     return ""
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, float) and 0 <= value < math.inf
 
 
 def check_moments(moments: dict[Any, Any], parameters: Sequence[Tensor], name: str) -> None:

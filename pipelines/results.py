@@ -48,7 +48,8 @@ class EvaluationResult:
     Args:
         model: the forecast's scores, with pixels.
         baselines: name to scores; "copy-last" is the one the verdict is against.
-        reconstruction_psnr: [v] dB, of the context frames through stage 1 alone.
+        reconstruction_psnr: [v] dB, of the context frames, drawn from the particles that the
+            forecast starts with.
         particles: figure to [v]: coverage, precision, live per object, jitter, ... whatever of
             these the data allows.
         meta: what was evaluated, in the order to print: data, config, seed, minutes, videos,

@@ -62,14 +62,15 @@ def foreground_ari(segments: np.ndarray, mask: np.ndarray) -> np.ndarray:
         mask: [t, h, w] true labels, 0 the background.
 
     Returns:
-        [t], 1 for the same partition, about 0 for a random one; NaN where nothing is visible.
+        [t], 1 for the same partition, about 0 for a random one; NaN where fewer than two objects
+        are visible: there is nothing to tell apart.
     """
     return np.array([_ari(s[m > 0], m[m > 0]) for s, m in zip(segments, mask, strict=True)])
 
 
 def _ari(one: np.ndarray, other: np.ndarray) -> float:
-    """Of two labellings of the same n pixels."""
-    if not len(one):
+    """Of two labellings of the same n pixels, the second with two labels or more."""
+    if len(np.unique(other)) < 2:
         return float("nan")
     table = _table(one, other).astype(float)
 

@@ -150,7 +150,7 @@ def kept(hidden: Hidden, tracks: Tracks, owner: np.ndarray) -> bool:
 
 
 def track_owners(
-    tracks: Tracks, truth: Truth, size: tuple[int, int], tolerance: float
+    tracks: Tracks, truth: Truth, size: tuple[int, int], tolerance: float | np.ndarray
 ) -> np.ndarray:
     """The visible object that each track is on, [t, n], -1 for none."""
     position = to_pixels(tracks.position, *size).numpy()

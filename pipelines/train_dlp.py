@@ -37,6 +37,7 @@ from pipelines.health import check, diagnose
 from pipelines.load import open_data
 from pipelines.lock import hold_run, is_follower
 from pipelines.metrics import (
+    TOLERANCE,
     coverage,
     live_per_object,
     moving_mask,
@@ -209,7 +210,7 @@ class DLPStage:
             unknown = dict.fromkeys(("coverage", "precision", "live_per_object"), np.nan)
             return scores | unknown, troubles
         truth = video.truth.at(every)
-        tolerance = 0.06 * max(self.dataset.size)
+        tolerance = TOLERANCE * max(self.dataset.size)
         found = {
             "coverage": coverage(position, alive, truth, tolerance),
             "precision": precision(position, alive, truth, tolerance),

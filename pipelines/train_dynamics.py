@@ -6,6 +6,7 @@ particlecast train-dynamics --data SOURCE --run DIR --max-minutes 5
 from __future__ import annotations
 
 import copy
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ from pipelines.encode import encode_tracks
 from pipelines.engine import Finished, train
 from pipelines.film import compare
 from pipelines.forecast import join, observe, predict, reconstruct
-from pipelines.load import TrainedDLP, check_size, load_dlp, open_data
+from pipelines.load import TrainedDLP, check_own, check_size, load_dlp, open_data
 from pipelines.lock import hold_run, is_follower
 from pipelines.progress import reporting
 from pipelines.results import mean
@@ -102,7 +103,16 @@ class DynamicsStage:
             )
         self.painter = copy.deepcopy(model) if self.dynamics.image else model
         self.starts = window_starts(self.tracks, history, self.horizon)
-        held_out = window_starts(self.validation, history, self.horizon)
+        short = sum(len(one) < history + self.horizon for one in self.tracks)
+        if short and not is_follower():
+            print(
+                f"{short} of {len(self.tracks)} training videos are left out: they have fewer than "
+                f"the {history + self.horizon} frames of --dynamics.history and .horizon",
+                file=sys.stderr,
+            )
+        # Validation clips may be shorter: forecasts of them are then judged over fewer steps.
+        self.judged = max(1, min(self.horizon, max(map(len, self.validation)) - history))
+        held_out = window_starts(self.validation, history, self.judged)
         every = torch.linspace(0, len(held_out) - 1, min(len(held_out), VALIDATION_WINDOWS))
         self.held_out = held_out[every.long()]
         try:
@@ -129,7 +139,7 @@ class DynamicsStage:
             frames = torch.from_numpy(
                 np.stack([self.videos[v].frames[t + ahead] for v, t in starts[:DRAWN].tolist()])
             )
-        return Batch(self._gather(self.tracks, starts), frames)
+        return Batch(self._gather(self.tracks, starts, self.horizon), frames)
 
     def loss(self, batch: Batch, step: int, progress: float) -> Loss:
         """The error of an unroll that grows to its full length over the first half."""
@@ -154,12 +164,13 @@ class DynamicsStage:
         """Error of the same particle on validation windows, in pixels, beside standing still."""
         if not len(self.held_out):
             return {"position_error": float("nan")}
-        window = to_device(self._gather(self.validation, self.held_out), self.model.side.device)
-        states = list(unroll(self.model, window.state, self.horizon))
+        window = self._gather(self.validation, self.held_out, self.judged)
+        window = to_device(window, self.model.side.device)
+        states = list(unroll(self.model, window.state, self.judged))
         predicted = torch.stack([state.position[:, -1] for state in states], 1)
         guesses = {
             "position_error": predicted,
-            "constant_velocity": coasting(window.state, self.horizon),
+            "constant_velocity": coasting(window.state, self.judged),
             "copy_last": window.state.position[:, -1:].expand_as(predicted),
         }
         curves = {
@@ -184,10 +195,10 @@ class DynamicsStage:
         film = compare(true, reconstruct(self.dlp.model, observed), future)
         board.film("stage2/rollout", film, video.fps, step)
 
-    def _gather(self, tracks: Sequence[Tracks], starts: torch.Tensor) -> Window:
+    def _gather(self, tracks: Sequence[Tracks], starts: torch.Tensor, horizon: int) -> Window:
         """Windows with as many rows as stage 1 has particles."""
         rows = self.dlp.model.config.particles
-        return gather(tracks, starts, self.dynamics.history, self.horizon, rows)
+        return gather(tracks, starts, self.dynamics.history, horizon, rows)
 
 
 def coasting(state: State, horizon: int) -> torch.Tensor:
@@ -231,6 +242,7 @@ def train_dynamics(
         dlp = load_dlp(run)
         dataset = open_data(data, dlp.frames)
         check_size(dlp, dataset.whole, data)
+        check_own(dlp, dataset, run)
         fabric = start_fabric(stage2.accelerator, stage2.devices, stage2.nodes, stage2.precision)
         started = time.monotonic()
         with reporting() as progress:
@@ -242,9 +254,7 @@ def train_dynamics(
                     ("val.safetensors", dataset.val),
                 )
             )
-        if max_minutes is not None:  # encoding is part of the time that was given
-            spent = (time.monotonic() - started) / 60
-            max_minutes = max(max_minutes - spent, max_minutes / 5)
+        spent = time.monotonic() - started  # encoding is part of the time that was given
         torch.manual_seed(seed)
         purge = logged_again_from(run, "stage2", resume)
         board = Board(run / "tensorboard" / "stage2", purge)
@@ -259,7 +269,9 @@ def train_dynamics(
             dataset.val[0],
             board,
         )
-        finished = train(stage, run, stage2, max_steps, max_minutes, resume, seed, board)
+        finished = train(
+            stage, run, stage2, max_steps, max_minutes, resume, seed, board, spent=spent
+        )
         if finished.best is not None and not is_follower():
             settings = {"seed": seed, "data": data, **plain(dynamics), **plain(stage2)}
             board.hyperparameters(settings, {"position_error": finished.best})

@@ -145,6 +145,8 @@ def test_a_removed_particle_has_no_influence_any_more() -> None:
         (Edit((Change(0, scale=0),)), "scale must be positive and finite, found 0"),
         (Edit((Change(0, scale=-1.5),)), "scale must be positive and finite, found -1.5"),
         (Edit((Change(0, scale=float("nan")),)), "scale .* found nan"),
+        (Edit((Change(0, scale=1e-50),)), "scale .* found 1e-50"),
+        (Edit((Change(0, scale=1e39),)), "scale .* found 1e"),
         (Edit((Change(0, transparency=1.5),)), r"transparency must be in \[0, 1\], found 1.5"),
         (Edit((Change(0, transparency=float("nan")),)), "transparency .* found nan"),
         (Edit((Change(0, depth=100),)), "depth must be from -4 to 4, found 100"),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamics.identity import LinkConfig, Track, link
-from dynamics.tracks import choose_rows, context_state, track
+from dynamics.tracks import choose_rows, context_state, of_nearest_sighting, track
 from tests.dynamics.made import particles
 
 
@@ -221,3 +221,16 @@ def test_the_living_come_before_those_that_were_seen_more() -> None:
     found = track(particles(position, alive), (64, 64))
     assert choose_rows(found, 3) == [2, 1, 0]
     assert choose_rows(found, 2) == [2, 1]
+
+
+def test_what_was_not_seen_is_as_the_nearest_sighting_was() -> None:
+    given = torch.Generator().manual_seed(0)
+    seen = torch.rand(40, 30, generator=given) < torch.linspace(0.02, 0.9, 30)
+    seen[7] |= ~seen.any(0)
+    code = torch.randn(40, 30, 2, generator=given)
+    found = of_nearest_sighting(code, seen)
+    for row in range(30):
+        frames = seen[:, row].nonzero()[:, 0]
+        for t in range(40):
+            nearest = frames[(frames - t).abs().argmin()]  # the earlier of two
+            assert torch.equal(found[t, row], code[nearest, row])

@@ -135,7 +135,20 @@ def test_a_history_knows_nothing_of_what_came_after_it() -> None:
 def test_a_world_is_closed_if_nothing_leaves_it() -> None:
     still = coasting(12, [(0.02, 0.0), (0.0, -0.03)])
     found = statistics([still], SIDE).bounds
-    assert torch.equal(found[0], still.position.amin((0, 1)))
-    assert torch.equal(found[1], still.position.amax((0, 1)))
+    inner = still.position[1:-1]  # the extremes but for each path's ends
+    assert torch.equal(found[0], inner.amin((0, 1)))
+    assert torch.equal(found[1], inner.amax((0, 1)))
     gone = replace(still, left=still.seen & (torch.arange(12) > 9)[:, None])
     assert statistics([still, gone], SIDE).bounds.isinf().all()
+
+
+def test_broken_sightings_neither_move_a_wall_nor_close_a_world() -> None:
+    good = coasting(12, [(0.02, 0.0), (0.0, -0.03)])
+    wall = statistics([good], SIDE).bounds
+    broken = good.position.clone()
+    broken[6, 0] = 0.95
+    assert torch.equal(statistics([replace(good, position=broken)], SIDE).bounds, wall)
+    blips = coasting(12, [(0.0, 0.0)] * 1000)
+    blips.seen[2:] = False  # in two frames of each
+    gone = replace(good, left=good.seen & (torch.arange(12) > 9)[:, None])
+    assert statistics([good, blips, gone], SIDE).bounds.isinf().all()

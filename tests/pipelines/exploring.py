@@ -123,7 +123,9 @@ def serving(trained: Trained) -> Iterator[BaseWSGIServer]:
     with serve(explorer, "127.0.0.1", 0) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
-    explorer.close()
+        try:
+            yield running
+        finally:
+            running.shutdown()
+            thread.join()
+            explorer.close()

@@ -272,3 +272,14 @@ def test_a_budget_is_one_positive_limit(steps: int | None, minutes: float | None
 def test_each_draw_has_seeds_of_its_own() -> None:
     drawn = {step_seeds(s, t, k) for s in range(5) for t in range(20) for k in range(3)}
     assert len(drawn) == 300
+
+
+def test_the_minutes_that_went_before_a_run_are_the_same_when_it_goes_on(tmp_path: Path) -> None:
+    def run(resume: bool, spent: float) -> int:
+        return train(Toy(), tmp_path, CONFIG, None, 0.02, resume, show=False, spent=spent).step
+
+    first = run(resume=False, spent=0.9)
+    assert run(resume=True, spent=0.0) == first  # what came before was not done again
+    state = torch.load(find_checkpoint(tmp_path, "stage1", "last") / "training_state.pt")
+    assert state["spent"] == 0.9
+    assert 0.3 < state["elapsed"] < 1.0  # of 1.2 seconds

@@ -201,6 +201,7 @@ def test_weights_that_are_not_the_models_are_refused(
         ("seed", 0.5),
         ("elapsed", math.nan),
         ("elapsed", -3.0),
+        ("spent", math.inf),
         ("best", "high"),
         ("best_step", "../../x"),
         ("optimizer", []),

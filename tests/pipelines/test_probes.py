@@ -43,6 +43,9 @@ def test_a_particle_is_on_the_nearest_visible_object():
     used = np.ones((2, 3), bool)
     used[1, 0] = False
     assert probes.owners(position, used, truth, 4).tolist() == [[0, 1, -1], [-1, 0, -1]]
+    # Within a tolerance of its own for each object.
+    wide = np.array([[0.5, 26.0]] * 2)
+    assert probes.owners(position, used, truth, wide).tolist() == [[1, 1, 1], [-1, -1, -1]]
 
 
 def test_identity_counts_swaps_and_breaks():

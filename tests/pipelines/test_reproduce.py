@@ -56,6 +56,7 @@ class Recorder:
         methods = {"model": curve, "copy-last": curve}
         particles = {"error of the best of 20 samples, px": {"mean": 0.5 + seed}}
         per_step = {"position_error": {"methods": methods}}
+        meta = {**meta, "horizon": 10}
         return "report.json", {"meta": meta, "per_step": per_step, "particles": particles}
 
 
@@ -108,7 +109,7 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
         "| **model** | 2.00 (1.00 to 3.00) | 6.00 (5.00 to 7.00) | 11.00 (10.00 to 12.00) | – |"
         in text
     )
-    assert "| balls | – | – | 1.50 (0.50 to 2.50) |" in text
+    assert "| balls | 10 | – | – | 1.50 (0.50 to 2.50) |" in text
     assert "| balls | coast | 0.900 |" in text
     assert "Machine: abacus, 2 cores, Python 3.11, torch 2.13." in text
 
@@ -167,14 +168,14 @@ def test_a_card_tells_data_commands_figures_and_limits() -> None:
     curve = {"per_step": {"mean": [0.5 * step for step in range(1, 21)]}}
     methods = {"methods": {"model": curve, "copy-last": curve}}
     one: dict[str, dict[str, Any]] = {
-        "stage1": {"figures": {key: {"value": 0.875} for key in keys}},
+        "stage1": {"meta": {"videos": 2}, "figures": {key: {"value": 0.875} for key in keys}},
         "forecast": {"meta": meta, "per_step": {"position_error": methods, "psnr": methods}},
     }
     text = card("billiards", one, ["particlecast train-dlp --seed 0"])
     assert "| true objects with a particle | 0.875 |" in text
     assert "| error of the same particle, px: model | 0.50 | 2.50 | 5.00 | 10.00 |" in text
     assert "\n    particlecast train-dlp --seed 0\n" in text
-    assert "its 3 test videos" in text
+    assert "on all 3, stage 1 on the first 2" in text
     assert "Limits: Elastic balls" in text
 
 

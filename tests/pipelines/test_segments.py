@@ -67,6 +67,13 @@ def test_where_nothing_is_visible_there_is_no_number() -> None:
     assert np.isnan(foreground_miou(TRUE, nothing)[0])
 
 
+def test_of_one_object_there_is_nothing_to_tell_apart() -> None:
+    one = np.minimum(TRUE, 1)
+    for found in (one, np.full_like(TRUE, -1)):  # found whole, or not at all
+        assert np.isnan(foreground_ari(found, one)[0])
+    assert foreground_miou(one, one)[0] == 1
+
+
 def test_random_segments_score_about_zero() -> None:
     rng = np.random.default_rng(0)
     true, found = rng.integers(1, 5, (4, 40, 40)), rng.integers(0, 6, (4, 40, 40))

@@ -1,6 +1,7 @@
 """Identity measured on made tracks with answers worked out by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,26 @@ def test_a_made_occlusion_takes_the_particles_of_one_object_away():
     broken.seen[: hidden.end, [2, 3]] = False
     assert not kept(hidden, broken, track_owners(broken, true, SIZE, TOLERANCE))
     assert hide(given, owner, true, STEPS, np.random.default_rng(0)) is None
+
+
+def test_a_made_occlusion_hides_all_particles_of_a_large_object():
+    true = truth()
+    true.radius[:] = 8
+    good = particles(true)
+    beside = from_pixels(torch.from_numpy(true.position[:, :1] + [0.0, 6.0]).float(), *SIZE)
+    both = replace(good, position=torch.cat([good.position[:, :2], beside], 1))
+    both.transparency[:, 2] = 1  # a second one on the first object, off by more than 6 %
+
+    taken: list[list[bool]] = []
+
+    def link(found: Particles) -> Tracks:
+        taken.append((found.transparency == 0).any(0).tolist())
+        return track(found, SIZE)
+
+    judge(link, [both], [true], SIZE)
+    hidden = [one for one in taken if any(one)]
+    assert hidden
+    assert all(one in ([True, False, True], [False, True, False]) for one in hidden)
 
 
 def test_a_crowd_is_all_of_them():

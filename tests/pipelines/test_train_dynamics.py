@@ -49,3 +49,17 @@ def test_the_score_is_of_the_steps_that_were_seen_and_of_none_is_none(tmp_path) 
         one.seen[HISTORY:] = False
     assert np.isnan(list(made.evaluate(2).values())).all()
     made.board.close()
+
+
+@torch.no_grad()
+def test_shorter_videos_are_told_and_validation_is_judged_over_what_it_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    speeds = [(0.02, 0.0), (0.0, -0.03)]
+    made = stage(replace(CONFIG, image=0.0))
+    assert capsys.readouterr().err == ""
+    short = coasting(HISTORY + 1, speeds)
+    mixed = replace(made, tracks=[*made.tracks, short, short], validation=[short])
+    count = len(mixed.tracks)
+    assert f"2 of {count} training videos are left out" in capsys.readouterr().err
+    assert np.isfinite(mixed.evaluate(0)["position_error"])
