@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +21,14 @@ from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
 from dynamics.tracks import Tracks
 from dynamics.windows import gather, window_starts
+from pipelines.checkpoint import load_training_state
 from pipelines.config import EngineConfig
 from pipelines.devices import to_device
 from pipelines.encode import encode_tracks
 from pipelines.engine import train
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
-from pipelines.load import check_size, held_out, load_dlp, open_data
+from pipelines.load import check_own, check_size, held_out, load_dlp, open_data
 from pipelines.lock import hold_run
 from pipelines.progress import reporting
 from pipelines.results import jsonable, machine
@@ -84,7 +84,7 @@ def ablate(
     particle, in pixels.
 
     Args:
-        data: what stage 1 of the run can see.
+        data: what stage 1 of the run was trained on.
         run: holds the stage 1.
         out: holds the trained models too.
         dynamics, stage2: what the rows differ from.
@@ -93,10 +93,12 @@ def ablate(
         only: rows whose name holds this text, or one of several with commas between; "": all.
 
     Returns:
-        What ablation.json holds.
+        What ablation.json holds: errors in pixels, and the seconds that each run was trained,
+        evaluated and saved, those before it was stopped included.
 
     Raises:
-        UserError: the run, the source or the settings are unfit.
+        UserError: the run, the source or the settings are unfit, no held-out video is long enough,
+            or a row was trained for more steps before.
     """
     texts = [text.strip() for text in only.split(",") if text.strip()] or [""]
     rows = {n: change for n, change in CHANGES.items() if any(text in n for text in texts)}
@@ -105,6 +107,7 @@ def ablate(
     dlp = load_dlp(run)
     dataset = open_data(data, dlp.frames)
     check_size(dlp, dataset.whole, data)
+    check_own(dlp, dataset, run)
     make_folder(out)
     key = f"{dlp.digest}-{dataset.fingerprint}"
     sets = {"train": dataset.train, "val": dataset.val, "test": held_out(dataset, dlp)}
@@ -115,9 +118,11 @@ def ablate(
             )
             for name, videos in sets.items()
         }
+    configs = {name: replace(dynamics, **change) for name, change in rows.items()}
+    begins = forecast_begins(tracks["test"], max(config.history for config in configs.values()))
     table: dict[str, Any] = {}
-    for name, change in rows.items():
-        config, found, seconds = replace(dynamics, **change), [], []
+    for name, config in configs.items():
+        found, seconds = [], []
         for seed in range(seeds):
             torch.manual_seed(seed)
             stage = DynamicsStage(
@@ -130,16 +135,20 @@ def ablate(
                 dataset.fingerprint,
             )
             where = out / "models" / name.replace(" ", "-").replace("'", "") / str(seed)
-            started = time.monotonic()
             with hold_run(where):
-                train(stage, where, stage2, max_steps, None, resume=True, seed=seed)
-            seconds.append(time.monotonic() - started)
-            found.append(
-                forecast_errors(stage.model.eval(), tracks["test"], dlp.model.config.particles)
-            )
+                finished = train(stage, where, stage2, max_steps, None, resume=True, seed=seed)
+                state = load_training_state(finished.checkpoint)
+            if state["step"] != max_steps:
+                raise UserError(
+                    f"{where} was trained for {state['step']} steps before, not {max_steps}: give "
+                    f"--max-steps {state['step']}, or another --out"
+                )
+            seconds.append(state["elapsed"])
+            particles = dlp.model.config.particles
+            found.append(forecast_errors(stage.model.eval(), tracks["test"], begins, particles))
         curves = np.stack([model for model, _ in found])  # (seeds, u)
         table[name] = {
-            "change": change,
+            "change": rows[name],
             "error": {str(s): curves[:, s - 1].tolist() for s in STEPS},
             "constant_velocity": {str(s): float(found[0][1][s - 1]) for s in STEPS},
             "seconds": seconds,
@@ -153,23 +162,48 @@ def ablate(
     return result
 
 
-@torch.no_grad()
-def forecast_errors(
-    model: GraphDynamics, tracks: Sequence[Tracks], rows: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels that the model, and its particles' constant velocity, are off at steps 1 to 20.
+def forecast_begins(tracks: Sequence[Tracks], history: int) -> torch.Tensor:
+    """The (video, first frame forecast) of windows spread evenly: [m, 2] int64, m <= WINDOWS.
+
+    Args:
+        tracks: of the held-out videos.
+        history: frames, the longest of any model to be compared: all forecast the same.
 
     Raises:
         UserError: no held-out video is long enough.
     """
-    history, horizon = model.config.history, max(STEPS)
+    horizon = max(STEPS)
     starts = window_starts(tracks, history, horizon)
     if not len(starts):
         raise UserError(
             f"videos too short: forecasts of {horizon} steps after {history} frames are measured"
         )
     every = torch.linspace(0, len(starts) - 1, min(len(starts), WINDOWS)).long()
-    window = to_device(gather(tracks, starts[every], history, horizon, rows), model.side.device)
+    return starts[every] + torch.tensor([0, history])
+
+
+@torch.no_grad()
+def forecast_errors(
+    model: GraphDynamics, tracks: Sequence[Tracks], begins: torch.Tensor, particles: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that the model, and its particles' constant velocity, are off at steps 1 to 20.
+
+    Args:
+        model: in eval mode.
+        tracks: of the held-out videos.
+        begins: [m, 2] from `forecast_begins`, of a history that is no shorter than the model's.
+        particles: K of stage 1.
+
+    Returns:
+        [20] pixels, of each. Whatever the model's history, it is of the same particles and
+        frames, so that constant velocity is off by the same.
+    """
+    history, horizon = model.config.history, max(STEPS)
+    # A window's particles are those of two frames, 2 K at most: none is left out for being seen
+    # less often than others in a history of this length.
+    starts = begins - torch.tensor([0, history])
+    window = gather(tracks, starts, history, horizon, 2 * particles)
+    window = to_device(window, model.side.device)
     states = list(unroll(model, window.state, horizon))
     predicted = torch.stack([state.position[:, -1] for state in states], 1)
     guess = coasting(window.state, horizon)
@@ -189,7 +223,7 @@ def row_of(name: str, row: Mapping[str, Any]) -> str:
 
 
 def page(result: Mapping[str, Any]) -> str:
-    """The table as Markdown."""
+    """The table as Markdown; constant velocity is the same for all rows."""
     first = next(iter(result["rows"].values()))
     coast = " | ".join(f"{x:.2f}" for x in first["constant_velocity"].values())
     meta = result["meta"]

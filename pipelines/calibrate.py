@@ -13,14 +13,13 @@ from dlp.particles import LIVE, to_pixels
 from dlp.uncertainty import clues
 from pipelines.encode import encode_frames
 from pipelines.frames import FramePool
+from pipelines.metrics import TOLERANCE
 from pipelines.probes import nearest, shift_frames
 
 FRAMES = 320
-"""Frames of all videos together that are looked at."""
+"""Frames of all videos together that are looked at, at most."""
 SHIFT = (2, -3)
 """Pixels, (x, y), by which the picture is moved where no truth is known."""
-TOLERANCE = 0.06
-"""Of the longer side: what lies farther is another object."""
 ONE_SIGMA = 0.6827
 """Share of a Gaussian that lies within one standard deviation."""
 FEWEST = 20
@@ -42,10 +41,11 @@ def calibrate(model: ParticleModel, videos: Sequence[Video]) -> None:
 
     Args:
         model: in eval mode.
-        videos: of one source, held out.
+        videos: of one source, held out, one or more; of more than FRAMES, as many, spread evenly.
     """
     model.calibration.reset()
-    found = [_errors(model, video, FRAMES // len(videos)) for video in videos]
+    some = np.linspace(0, len(videos) - 1, min(len(videos), FRAMES)).astype(int)
+    found = [_errors(model, videos[index], FRAMES // len(some)) for index in some]
     if sum(len(miss) for _, miss in found) < FEWEST:
         return
     every = np.concatenate([one for one, _ in found]).astype(np.float64)  # (m, 2, clues)
@@ -74,7 +74,7 @@ def _weights(every: np.ndarray, miss: np.ndarray, smallest: float) -> np.ndarray
 def _errors(model: ParticleModel, video: Video, frames: int) -> tuple[np.ndarray, np.ndarray]:
     """Each live particle's clues [m, 2, c] and error [m, 2], in [-1, 1] units, where known."""
     height, width = model.size
-    times = FramePool([video]).spread(max(frames, 1))
+    times = FramePool([video]).spread(frames)
     picture = np.ascontiguousarray(video.frames[times])
     particles = encode_frames(model, picture)
     position = to_pixels(particles.position, height, width).numpy()

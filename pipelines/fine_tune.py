@@ -29,6 +29,7 @@ from pipelines.encode import encode_tracks
 from pipelines.engine import Finished, train
 from pipelines.joint import JointStage
 from pipelines.load import (
+    check_own,
     check_size,
     digest_of,
     load_dlp,
@@ -74,11 +75,7 @@ def fine_tune(
         dynamics = load_dynamics(run, dlp)
         dataset = open_data(data, dlp.frames)
         check_size(dlp, dataset.whole, data)
-        if dataset.fingerprint != dlp.fingerprint:
-            raise UserError(
-                f"{data} is not what {run} was trained on, or was cut otherwise: give its own "
-                "source, so that what was held out stays held out"
-            )
+        check_own(dlp, dataset, run)
         fabric = start_fabric(engine.accelerator, engine.devices, engine.nodes, engine.precision)
         key = f"{dlp.digest}-{dataset.fingerprint}"
         with reporting() as progress:
@@ -98,9 +95,10 @@ def fine_tune(
         _part(stage, run, out, finished.step, fabric)
         if not is_follower():
             after = judged(stage)
-            words = "better" if after > before else "NOT better: keep the run that it began with"
+            better = round(after, 2) > round(before, 2)  # as they are printed
+            words = "better" if better else "NOT better: keep the run that it began with"
             if math.isnan(before):
-                words = "nothing held out is long enough to tell"
+                words = "too little is held out to tell"
             print(
                 f"forecasts of held-out windows, step {stage.horizon}: {before:.2f} dB before, "
                 f"{after:.2f} dB after, {words}\nboth stages are in {out}",
@@ -111,9 +109,9 @@ def fine_tune(
 
 @torch.no_grad()
 def judged(stage: JointStage) -> float:
-    """The stage's score as it is now."""
+    """dB of forecasts as the model is now, of windows that chose no checkpoint; NaN without any."""
     stage.model.eval()
-    return stage.evaluate(0)[stage.best_key]
+    return stage.score(stage.unchosen)[stage.best_key]
 
 
 def _part(stage: JointStage, run: Path, out: Path, step: int, fabric: Fabric) -> None:

@@ -27,13 +27,12 @@ from pipelines.calibrate import calibrate
 from pipelines.config import plain
 from pipelines.devices import to_device
 from pipelines.load import TrainedDLP
+from pipelines.metrics import TOLERANCE
 
-GATE = 0.06
-"""A slot farther from a track than this share of the longer side is not the track's."""
 IMAGE = 0.02
 """Weight of the image error, if the run's own config has none."""
 SHOWN = 32
-"""Validation windows whose forecasts are drawn."""
+"""Validation windows whose forecasts are drawn: half to choose a checkpoint, half to judge it."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def observed_state(dlp: ParticleModel, state: State, frames: Tensor) -> State:
     away = torch.cdist(state.position * side, found.position.detach() * side)  # (b, h, n, k)
     away = away.masked_fill(found.transparency[:, :, None] <= LIVE, torch.inf)
     nearest = away.min(-1)
-    ours = (state.seen > 0) & (nearest.values < GATE * max(dlp.size))  # (b, h, n)
+    ours = (state.seen > 0) & (nearest.values < TOLERANCE * max(dlp.size))  # (b, h, n)
     slot = nearest.indices[..., None]
     position = found.position.gather(2, slot.expand(-1, -1, -1, 2))
     code = encode_code(found)
@@ -99,6 +98,12 @@ class JointStage:
         dataset: the videos.
         tracks, validation: of its training and validation videos.
         size: windows of a batch.
+
+    `held_out`, [m, 2] int64 (video, first frame), are the validation windows by which the best
+    checkpoint is chosen; `unchosen`, between them, have no part in that.
+
+    Raises:
+        UserError: no training video is long enough.
     """
 
     dlp: TrainedDLP
@@ -125,7 +130,7 @@ class JointStage:
         self.starts = window_starts(self.tracks, self.history, self.horizon)
         held_out = window_starts(self.validation, self.history, self.horizon)
         every = torch.linspace(0, len(held_out) - 1, min(len(held_out), SHOWN)).long()
-        self.held_out = held_out[every]
+        self.held_out, self.unchosen = held_out[every[::2]], held_out[every[1::2]]
         self.image = config.image or IMAGE
 
     def config(self) -> dict[str, Any]:
@@ -159,12 +164,24 @@ class JointStage:
         return Loss(total, {name: term.detach() for name, term in terms.items()})
 
     def evaluate(self, step: int) -> dict[str, float]:
-        """How well forecasts of validation windows are drawn, and where their particles are."""
-        if not len(self.held_out):
+        """How well forecasts of the windows that choose are drawn; stage 1 is calibrated first."""
+        if len(self.held_out):
+            calibrate(self.dlp.model, self.dataset.val)
+        return self.score(self.held_out)
+
+    def score(self, starts: Tensor) -> dict[str, float]:
+        """How well forecasts are drawn, and where their particles are, at the last step.
+
+        Args:
+            starts: [m, 2] int64 (video, first frame) of validation windows.
+
+        Returns:
+            forecast_psnr in dB and position_error in pixels, means; of no windows, NaN alone.
+        """
+        if not len(starts):
             return {"forecast_psnr": float("nan")}
-        calibrate(self.dlp.model, self.dataset.val)
         clip = to_device(
-            self._clip(self.held_out, self.dataset.val, self.validation), self.dynamics.side.device
+            self._clip(starts, self.dataset.val, self.validation), self.dynamics.side.device
         )
         errors, off = [], []
         for i in range(len(clip.frames)):

@@ -13,6 +13,7 @@ from dlp.model import Encoding
 from dlp.particles import Particles, from_pixels
 from dlp.prior import Proposals
 from dlp.uncertainty import Calibration
+from pipelines.calibrate import FRAMES as MOST
 from pipelines.calibrate import calibrate
 from pipelines.frames import to_tensor
 
@@ -99,3 +100,48 @@ def test_too_few_particles_change_nothing() -> None:
     fresh = Calibration(model.config.glimpse, model.size)
     assert torch.equal(model.calibration.weight, fresh.weight)
     assert torch.equal(model.calibration.bias, fresh.bias)
+
+
+class Counting(Guess):
+    """Notes the place of the red pixel of each frame that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[int] = []
+
+    def encode(self, image: Tensor) -> Encoding:
+        self.given += image[:, 0].flatten(1).argmax(1).tolist()
+        return super().encode(image)
+
+
+def numbered(count: int, length: int) -> list[Video]:
+    """Videos whose red pixel's place is their own number."""
+    frames = np.zeros((count, length, SIZE * SIZE, 3), np.uint8)
+    frames[np.arange(count), :, np.arange(count), 0] = 255
+    seen = np.ones((length, 1), np.float32)
+    place = np.stack([np.arange(count) % SIZE, np.arange(count) // SIZE], -1).astype(np.float32)
+    return [
+        Video(
+            f"{i}",
+            one.reshape(length, SIZE, SIZE, 3),
+            truth=Truth(np.tile(place[i], (length, 1, 1)), seen > 0, seen),
+        )
+        for i, one in enumerate(frames)
+    ]
+
+
+def test_of_more_videos_than_frames_to_look_at_some_are_taken_evenly() -> None:
+    model, count = Counting(), 2 * MOST + 60
+    calibrate(model, numbered(count, 2))  # type: ignore[arg-type]
+    assert len(model.given) == MOST
+    assert model.given[0] == 0
+    assert model.given[-1] == count - 1
+    assert set(np.diff(model.given)) == {2, 3}
+
+
+@pytest.mark.parametrize("count", [3, MOST])
+def test_of_fewer_videos_all_are_looked_at(count: int) -> None:
+    model = Counting()
+    calibrate(model, numbered(count, 2))  # type: ignore[arg-type]
+    assert sorted(set(model.given)) == list(range(count))
+    assert len(model.given) <= MOST

@@ -1,6 +1,7 @@
 """What a run was trained on is never what it is measured on."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -141,3 +142,17 @@ def test_commands_leave_out_or_refuse(
     words = ("rollout", "--data", other, "--run", own.run, "--out", tmp_path / "out", *lengths)
     particlecast(*words)
     assert (tmp_path / "out" / "billiards_00004.npz").exists()
+
+
+def test_stage_2_is_of_the_videos_of_stage_1(
+    own: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(own.run / "stage2")
+    other = f"synthetic:billiards,videos=6,frames=24,size={SIDE}"  # all of it new to stage 1
+    for command, *rest in (("train-dynamics",), ("ablate", "--out", tmp_path / "out")):
+        words = (command, "--data", other, "--run", own.run, "--max-steps", 1, *rest)
+        line = refused(capsys, *words).splitlines()[-1]
+        assert f"is not what {own.run} was trained on" in line
+        assert f"its own source, {own.data}," in line
+    assert not (own.run / "stage2").exists()
+    assert not (tmp_path / "out").exists()
