@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 import webbrowser
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def explore(
 
     Args:
         run: a trained run; stage 1 is enough for all but rollouts.
-        data: SOURCE of the clips; empty: what the run was trained on.
+        data: SOURCE of the clips; empty: what the run was trained on, or of a synthetic world
+            a few videos that are made anew.
         host: the address to listen on; others than this machine can ask if it is not loopback.
         port: 0: any that is free.
         edit: a file that the page saved, to begin with.
@@ -59,7 +61,8 @@ def explore(
     url = f"http://{_shown(host)}:{server.port}/"
     print(f"the page is at {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
     if browser:
-        webbrowser.open(url)
+        # It may itself be a program of this terminal, which ends when its user is done.
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     try:
         with server:
             server.serve_forever()

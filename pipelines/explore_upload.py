@@ -113,7 +113,7 @@ def _read(
 ) -> Dropped:
     still = path.suffix in IMAGE_SUFFIXES
     _check(path, name, still, most_pixels)
-    plain = FrameConfig(limit=most_frames + 1)
+    plain = FrameConfig(skip=config.skip, limit=most_frames + 1)
     reading = read_frame_files([path], plain) if still else read_video(path, plain)
     first = next(reading.frames, None)
     if first is None:
@@ -121,11 +121,14 @@ def _read(
     geometry, cut = _geometry(first, size, config, name)
     frames = [geometry.frame(f) for f in islice(chain([first], reading.frames), most_frames + 1)]
     notes = ["its middle, in the model's shape"] if cut else []
+    if config.skip > 1 and not still:
+        notes.append(f"one of {config.skip} frames, as in training")
     if len(frames) > most_frames:
         notes.append(f"its first {most_frames} frames")
         del frames[most_frames:]
     note = f"of {name} is used: {' and '.join(notes)}" if notes else ""
-    return Dropped(Video(name, np.stack(frames), reading.fps), note)
+    fps = reading.fps if still else reading.fps / config.skip
+    return Dropped(Video(name, np.stack(frames), fps), note)
 
 
 def _check(path: Path, name: str, still: bool, most: int) -> None:

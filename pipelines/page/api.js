@@ -1,13 +1,15 @@
 /** What the server answers, as values; what it refuses, as one line. */
 
 export class Refused extends Error {}
+/** There was no answer at all. */
+export class Lost extends Refused {}
 
 async function request(path, options) {
   let answer;
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Refused("The server does not answer: is particlecast still running?");
+    throw new Lost("The server does not answer: is particlecast still running?");
   }
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => null);
@@ -61,6 +63,14 @@ export const upload = (file) =>
 export const rollOut = async (asked) => (await post("/api/rollouts", asked)).json();
 export const rollout = (id) => json(`/api/rollouts/${id}`);
 export const cancel = (id) => request(`/api/rollouts/${id}`, { method: "DELETE", keepalive: true });
+
+/** @returns {Promise<{blob: Blob, name: string}>} a file, and what the server calls it. */
+export async function fetchFile(path) {
+  const answer = await request(path);
+  const [, name] = answer.headers.get("Content-Disposition").match(/filename="(.*)"/);
+  return { blob: await answer.blob(), name };
+}
+
 export const fileOf = (id, format) => `/api/rollouts/${id}/file?format=${format}`;
 
 /**

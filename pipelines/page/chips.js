@@ -30,6 +30,14 @@ export function showChips(scene, view) {
       if (event.shiftKey || event.ctrlKey || event.metaKey) scene.toggle(id);
       else scene.select([id]);
     });
+    button.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      scene.select([id]);
+      const field = document.getElementById("position-x");
+      field.focus();
+      field.select(); // as Tab does: what is typed takes the place of what stands there
+    });
     button.addEventListener("focus", () => {
       if (button.matches(":focus-visible") && !scene.selected.includes(id)) scene.select([id]);
     });

@@ -1,9 +1,12 @@
 /** Ask for both futures, show how far they are, cancel, and hand the result to the player. */
 
-import { Refused, cancel, fileOf, picture, rollOut, rollout } from "./api.js";
+import { Lost, Refused, cancel, fetchFile, fileOf, picture, rollOut, rollout } from "./api.js";
 import { toFile } from "./edit.js";
+import { save } from "./storage.js";
 
 const EVERY = 250; // ms between questions
+const TRIES = 10; // when the server does not answer
+const KINDS = ["mp4", "gif", "npz"];
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const find = (id) => document.getElementById(id);
 
@@ -21,6 +24,7 @@ export class Futures {
     this.limit();
     find("roll").addEventListener("click", () => this.start());
     find("cancel").addEventListener("click", () => this.stop());
+    for (const kind of KINDS) find(`save-${kind}`).addEventListener("click", (event) => this.save(event));
     addEventListener("pagehide", () => this.running && cancel(this.running));
     scene.addEventListener("change", () => this.compare());
   }
@@ -54,7 +58,7 @@ export class Futures {
   }
 
   async start() {
-    if (!this.about.forecasts || this.running || this.asking) return;
+    if (!this.about.forecasts || this.running || this.asking || !this.scene.place) return;
     this.asking = true;
     const { clip, frame } = this.scene.place;
     const { key, edit } = this.scene;
@@ -72,6 +76,7 @@ export class Futures {
       this.compare();
     } catch (problem) {
       this.tell(problem);
+      if (this.running) cancel(this.running).catch(() => {}); // nobody will ask for it again
     } finally {
       this.running = null;
       this.asking = false;
@@ -83,12 +88,24 @@ export class Futures {
   /** Ask until it has ended. @returns the result, or null when it was cancelled. */
   async follow(id) {
     for (;;) {
-      const { state, done, total, error, result } = await rollout(id);
+      const { state, done, total, error, result } = await this.patiently(() => rollout(id));
       if (state === "failed") throw new Refused(error);
       if (state === "cancelled") return null;
       if (state === "done") return result;
       this.show(done, total);
       await wait(EVERY);
+    }
+  }
+
+  /** A link may be gone for a while, as when a laptop sleeps: ask again before giving up. */
+  async patiently(ask) {
+    for (let left = TRIES; ; left -= 1) {
+      try {
+        return await ask();
+      } catch (problem) {
+        if (!(problem instanceof Lost) || !left) throw problem;
+        await wait(4 * EVERY);
+      }
     }
   }
 
@@ -110,11 +127,26 @@ export class Futures {
     }
   }
 
+  /** A link that would fail without a word: the server may have forgotten the rollout. */
+  async save(event) {
+    event.preventDefault();
+    const link = event.currentTarget;
+    try {
+      this.say(`Making the ${link.textContent}…`);
+      const { blob, name } = await fetchFile(link.href);
+      save(blob, name);
+      this.say(`${name} is saved`);
+    } catch (problem) {
+      this.say("");
+      this.tell(problem);
+    }
+  }
+
   async open(id, result, edit) {
     const sheets = await Promise.all(
       [result.original, result.changed].map(({ sprite }) => picture(sprite)),
     );
-    for (const format of ["mp4", "gif", "npz"]) find(`save-${format}`).href = fileOf(id, format);
+    for (const kind of KINDS) find(`save-${kind}`).href = fileOf(id, kind);
     find("hint").hidden = true;
     for (const part of document.querySelectorAll(".played")) part.hidden = false;
     this.player.open(result, sheets, new Set(Object.keys(edit.changes).map(Number)));

@@ -32,6 +32,9 @@ export class Gestures {
     on("pointercancel", this.up);
     on("lostpointercapture", this.up);
     on("pointerleave", () => this.hover(null, overlay));
+    on("click", (event) => { // a finger on empty ground that did not scroll
+      if (event.pointerType === "touch" && this.tool === "move" && !this.hit(event, stage)) scene.select([]);
+    });
     on("dblclick", (event) => {
       if (this.hit(event, stage)) return;
       scene.select(this.before[0]); // its own presses have let go of it
@@ -69,6 +72,7 @@ export class Gestures {
   down(event, stage) {
     if (this.drag || !event.isPrimary || event.button !== 0) return; // a second finger
     const { scene } = this;
+    document.activeElement?.blur(); // a number that was typed is the selected particle's, not the next one's
     this.before = [this.before[1], scene.selected];
     const particle = this.hit(event, stage);
     const place = this.place(event, stage);
@@ -87,9 +91,9 @@ export class Gestures {
       drag.velocity = particle.velocity;
       if (event.pointerType === "touch" && !several) this.waitForLong(drag, particle);
     } else {
+      if (event.pointerType === "touch" && this.tool === "move") return; // it scrolls
       if (!several) drag.before = [];
       scene.select(drag.before);
-      if (event.pointerType === "touch" && this.tool === "move") return; // it scrolls
     }
     stage.overlay.setPointerCapture(event.pointerId);
     this.drag = drag;
@@ -122,8 +126,8 @@ export class Gestures {
     } else {
       const by = [0, 1].map((axis) => place[axis] - drag.place[axis]);
       const start = new Map(drag.from.map(({ id, position }) => [id, position]));
-      const to = ({ id }) => scene.inside(start.get(id).map((x, axis) => x + by[axis]));
-      scene.set((particle) => ({ position: to(particle) }), "move", drag.name);
+      const to = (at) => at && { position: scene.inside(at.map((x, axis) => x + by[axis])) };
+      scene.set(({ id }) => to(start.get(id)), "move", drag.name); // not those that keys chose meanwhile
     }
   }
 

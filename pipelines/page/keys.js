@@ -5,6 +5,12 @@ const FAR = 5; // pixels, with Shift
 const NUDGE = 0.2; // pixels a frame, of a push
 const typed = (target) => target.matches("input:not([type=checkbox], [type=radio]), select, dialog *");
 
+/** The key's letter, also with CapsLock; where a layout has other letters, that of its place. */
+function letter({ key = "", code = "" }) {
+  const low = key.toLowerCase();
+  return /^\p{L}$/u.test(low) && !/^[a-z]$/.test(low) ? code.replace(/^Key/, "").toLowerCase() : low;
+}
+
 /**
  * @param {import("./scene.js").Scene} scene
  * @param {HTMLElement[]} places where arrows and Delete are for the selected particles.
@@ -12,10 +18,10 @@ const typed = (target) => target.matches("input:not([type=checkbox], [type=radio
  */
 export function listenToKeys(scene, places, acts) {
   const withControl = {
-    z: acts.undo, Z: acts.redo, y: acts.redo, d: () => scene.duplicate(),
+    z: (shift) => (shift ? acts.redo() : acts.undo()), y: acts.redo, d: () => scene.duplicate(),
     c: acts.copy, v: acts.paste, a: acts.all,
   };
-  const plain = { r: acts.roll, R: acts.roll, " ": acts.play };
+  const plain = { r: acts.roll, " ": acts.play };
 
   const arrow = (event) => {
     const far = event.shiftKey ? FAR : 1;
@@ -40,16 +46,18 @@ export function listenToKeys(scene, places, acts) {
     const control = event.ctrlKey || event.metaKey;
     const inScene = event.target === document.body || places.some((p) => p.contains(event.target));
     const onButton = event.key === " " && event.target.matches("button, a, summary, input");
+    const key = letter(event);
     if (typed(event.target) && event.target.type !== "range") return;
+    if (document.querySelector("dialog[open]")) return;
     if (inScene && onScene(event)) event.preventDefault();
-    else if (control && event.key in withControl) {
+    else if (control && key in withControl) {
       // Words that are marked on the page are copied as anywhere.
-      if (event.key === "c" && String(getSelection())) return;
+      if (key === "c" && String(getSelection())) return;
       event.preventDefault();
-      withControl[event.key]();
-    } else if (!control && !event.altKey && event.key in plain && !onButton) {
+      withControl[key](event.shiftKey);
+    } else if (!control && !event.altKey && key in plain && !onButton) {
       event.preventDefault();
-      plain[event.key]();
+      plain[key]();
     }
   });
   document.addEventListener("keyup", (event) => {

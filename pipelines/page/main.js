@@ -11,7 +11,7 @@ import { Panel } from "./panel.js";
 import { Player } from "./player.js";
 import { Scene } from "./scene.js";
 import { Source } from "./source.js";
-import { keep, kept } from "./storage.js";
+import { keep, kept, save } from "./storage.js";
 import { View } from "./view.js";
 
 const find = (id) => document.getElementById(id);
@@ -45,14 +45,9 @@ function chooseTheme() {
 }
 
 function saveEdit(scene, source) {
-  const file = new Blob([JSON.stringify(toFile(scene.edit, source.clip), null, 1)], {
-    type: "application/json",
-  });
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = "edit.json";
-  link.click();
-  URL.revokeObjectURL(link.href);
+  if (!scene.place) return;
+  const words = JSON.stringify(toFile(scene.edit, source.clip), null, 1);
+  save(new Blob([words], { type: "application/json" }), "edit.json");
 }
 
 /** A new one looks and moves like the selected one, or else its nearest. */
@@ -134,4 +129,7 @@ async function start() {
   document.body.dataset.ready = "";
 }
 
-start().catch(tell);
+start().catch((problem) => {
+  tell(problem);
+  clearTimeout(closing); // there is no page without it
+});

@@ -77,11 +77,11 @@ export class Panel {
           const to = particle[name].with(index, value);
           return { [name]: name === "position" ? this.scene.inside(to) : to };
         }, name === "push" ? "push" : "move");
+        if (this.scene.chosen.length) fit(this.scene.chosen); // it may be another than was typed
       });
-      this.controls.push(([first]) => {
-        if (document.activeElement !== field || !field.matches(":focus-visible")) {
-          field.value = first[name][index].toFixed(PLACES[name]);
-        }
+      const fit = ([first]) => (field.value = first[name][index].toFixed(PLACES[name]));
+      this.controls.push((chosen) => {
+        if (document.activeElement !== field || !field.matches(":focus-visible")) fit(chosen);
       });
       return field;
     });

@@ -13,6 +13,7 @@ export class Player {
     this.result = null;
     this.step = 0;
     this.playing = false;
+    this.frame = 0; // of the browser, that is asked for
     find("play").addEventListener("click", () => this.toggle());
     find("scrub").addEventListener("input", ({ target }) => {
       this.pause();
@@ -83,15 +84,14 @@ export class Player {
     let before = null;
     let owed = 0; // steps
     const tick = (now) => {
-      if (!this.playing) return;
       owed += ((now - (before ?? now)) / 1000) * this.result.fps * Number(find("speed").value);
       before = now;
       const steps = Math.floor(owed);
       owed -= steps;
       if (steps) this.advance(steps);
-      requestAnimationFrame(tick);
+      if (this.playing) this.frame = requestAnimationFrame(tick);
     };
-    requestAnimationFrame(tick);
+    this.frame = requestAnimationFrame(tick);
   }
 
   advance(steps) {
@@ -107,6 +107,7 @@ export class Player {
 
   pause() {
     this.playing = false;
+    cancelAnimationFrame(this.frame);
     find("play").textContent = "Play";
   }
 

@@ -150,13 +150,11 @@ export class Scene extends EventTarget {
     this.rememberSoon();
   }
 
-  /** Change each selected particle by what `settings` says of it. */
+  /** Change each selected particle by what `settings` says of it, if it says anything. */
   set(settings, what, gesture = null) {
-    const edit = this.chosen.reduce(
-      (before, particle) => withSettings(before, particle.id, settings(particle)),
-      this.edit,
-    );
-    this.change(edit, what, gesture);
+    const said = this.chosen.map((particle) => [particle.id, settings(particle)]).filter(([, to]) => to);
+    if (!said.length) return;
+    this.change(said.reduce((edit, [id, to]) => withSettings(edit, id, to), this.edit), what, gesture);
   }
 
   /** Keep a place inside the frame. */

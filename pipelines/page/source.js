@@ -47,7 +47,8 @@ export class Source {
   go(video, frame = this.firstOf(video)) {
     this.label(video, frame);
     const { clip, name, frames } = video;
-    return this.load({ clip, frame, name, frames });
+    this.meant = { clip, frame, name, frames };
+    return this.load(this.meant);
   }
 
   label(video, frame) {
@@ -67,7 +68,7 @@ export class Source {
       this.scene.show(place, particles);
     } catch (problem) {
       this.tell(problem);
-      if (this.scene.place) this.label(this.shown, this.scene.place.frame);
+      if (this.meant === place && this.scene.place) this.label(this.shown, this.scene.place.frame);
     }
   }
 
@@ -80,7 +81,7 @@ export class Source {
       if (!known) this.take(video);
       await this.go(video, before.frame);
       if (this.scene.place) return;
-      this.forget(video);
+      if (!known) this.forget(video);
     } else if (this.about.edit) {
       await this.replay(this.about.edit).catch(this.tell);
       if (this.scene.place) return;
@@ -105,24 +106,30 @@ export class Source {
     return source === "data" ? { source, video: +video, frame, name } : { source, frame, name };
   }
 
+  /** @returns {boolean} whether its frame could be shown. */
   async replay(file) {
     const edit = fromFile(file, this.about.glimpse);
     const { source, video, frame, name } = file.clip;
     const there = source === "data"
       ? this.videos.find(({ clip }) => clip === `data:${video}`)
       : this.videos.find((known) => known.clip.startsWith("upload:") && known.name === name);
-    if (!there) throw new Refused(`The edit is of ${name ?? `video ${video}`}: open that first.`);
+    if (!there || (name && there.name !== name)) {
+      throw new Refused(`The edit is of ${name ?? `video ${video}`}: open that first.`);
+    }
     await this.go(there, frame);
-    if (this.scene.place?.clip !== there.clip || this.scene.place.frame !== frame) return;
+    if (this.scene.place?.clip !== there.clip || this.scene.place.frame !== frame) return false;
     this.scene.checkRoom(edit);
     this.scene.change(edit, "open edit");
+    return true;
   }
 
   async openFile(file) {
     try {
+      await file.slice(0, 1).arrayBuffer().catch(() => {
+        throw new Refused(`${file.name} cannot be read: drop a file, not a folder.`);
+      });
       if (file.name.toLowerCase().endsWith(".json")) {
-        await this.replay(await read(file));
-        this.say(`${file.name} is replayed`);
+        if (await this.replay(await read(file))) this.say(`${file.name} is replayed`);
         return;
       }
       const most = this.about.limits.upload_bytes;

@@ -1,4 +1,4 @@
-/** What a tab ("sessionStorage") or the browser ("localStorage") keeps, as JSON. */
+/** What a tab ("sessionStorage") or the browser ("localStorage") keeps, as JSON, and what is saved as a file. */
 
 /** Where a browser blocks what sites store, even asking for the place throws. */
 function open(store) {
@@ -26,4 +26,13 @@ export function keep(store, name, value) {
   } catch {
     return false;
   }
+}
+
+/** Save as a file, where the browser saves files. */
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
 }

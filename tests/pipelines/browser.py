@@ -210,8 +210,8 @@ class Sight:
         """Ask for both futures and wait for them."""
         self.tab.fill("#horizon", str(horizon))
         self.tab.fill("#samples", str(samples))
-        self.tab.click("#roll")
-        self.tab.wait_for_selector("#roll", state="hidden")
+        with self.tab.expect_response("**/changed.png"):
+            self.tab.click("#roll")
         self.tab.wait_for_selector("#roll", state="visible")
 
     def scrub(self, step: int) -> None:

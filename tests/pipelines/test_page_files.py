@@ -80,7 +80,7 @@ def test_a_rollout_is_cancelled_and_the_page_goes_on(
         expect(sight.tab.locator("#progress-label")).to_have_text(re.compile("^5 / "))
         sight.tab.click("#cancel")
         sight.tab.wait_for_selector("#roll", state="visible")
-        assert sight.said() == "Cancelled"
+        expect(sight.tab.locator("#status")).to_have_text("Cancelled")
         assert sight.tab.locator("#player").is_hidden()
         sight.roll_out(horizon=2)
         assert sight.tab.locator("#player").is_visible()
