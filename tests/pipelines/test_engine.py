@@ -282,4 +282,3 @@ def test_the_minutes_that_went_before_a_run_are_the_same_when_it_goes_on(tmp_pat
     assert run(resume=True, spent=0.0) == first  # what came before was not done again
     state = torch.load(find_checkpoint(tmp_path, "stage1", "last") / "training_state.pt")
     assert state["spent"] == 0.9
-    assert 0.3 < state["elapsed"] < 1.0  # of 1.2 seconds
