@@ -21,7 +21,12 @@ from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
 from dynamics.tracks import Tracks
 from dynamics.windows import gather, window_starts
-from pipelines.checkpoint import load_training_state
+from pipelines.checkpoint import (
+    checkpoint_root,
+    list_checkpoints,
+    load_training_state,
+    step_of,
+)
 from pipelines.config import EngineConfig
 from pipelines.devices import to_device
 from pipelines.encode import encode_tracks
@@ -119,11 +124,18 @@ def ablate(
             for name, videos in sets.items()
         }
     configs = {name: replace(dynamics, **change) for name, change in rows.items()}
+    places = {
+        name: [
+            out / "models" / name.replace(" ", "-").replace("'", "") / f"{s}" for s in range(seeds)
+        ]
+        for name in rows
+    }
+    _refuse_longer([place for row in places.values() for place in row], max_steps)
     begins = forecast_begins(tracks["test"], max(config.history for config in configs.values()))
     table: dict[str, Any] = {}
     for name, config in configs.items():
         found, seconds = [], []
-        for seed in range(seeds):
+        for seed, where in enumerate(places[name]):
             torch.manual_seed(seed)
             stage = DynamicsStage(
                 dlp,
@@ -134,16 +146,9 @@ def ablate(
                 stage2.batch,
                 dataset.fingerprint,
             )
-            where = out / "models" / name.replace(" ", "-").replace("'", "") / str(seed)
             with hold_run(where):
                 finished = train(stage, where, stage2, max_steps, None, resume=True, seed=seed)
-                state = load_training_state(finished.checkpoint)
-            if state["step"] != max_steps:
-                raise UserError(
-                    f"{where} was trained for {state['step']} steps before, not {max_steps}: give "
-                    f"--max-steps {state['step']}, or another --out"
-                )
-            seconds.append(state["elapsed"])
+                seconds.append(load_training_state(finished.checkpoint)["elapsed"])
             particles = dlp.model.config.particles
             found.append(forecast_errors(stage.model.eval(), tracks["test"], begins, particles))
         curves = np.stack([model for model, _ in found])  # (seeds, u)
@@ -160,6 +165,17 @@ def ablate(
     write_whole(out / "ablation.json", text.encode())
     write_whole(out / "ablation.md", page(result).encode())
     return result
+
+
+def _refuse_longer(places: Sequence[Path], max_steps: int) -> None:
+    """Stop before any training if one of the runs was trained for more steps before."""
+    for place in places:
+        for folder in list_checkpoints(checkpoint_root(place, "stage2")):
+            if (step := step_of(folder)) > max_steps:
+                raise UserError(
+                    f"{place} was trained for {step} steps before, not {max_steps}: give "
+                    f"--max-steps {step}, or another --out"
+                )
 
 
 def forecast_begins(tracks: Sequence[Tracks], history: int) -> torch.Tensor:

@@ -51,7 +51,7 @@ from pipelines.progress import reporting
 from pipelines.report_dlp import CLEAN, Judged, collect, head, page, scalars
 from pipelines.results import machine, mean
 
-LINKED = 512  # frames that are linked at once: memory grows with their square
+LINKED = 512  # frames that are linked at once: memory grows with their number times the identities
 PROBED = 8  # frames of each video that are shifted, and of which one particle is moved
 SHIFTS = ((1, -1), (-2, 2), (3, 3), (-4, -4))  # pixels
 DISTURBED = CHUNK  # frames of each video that are disturbed

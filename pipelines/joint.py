@@ -100,7 +100,7 @@ class JointStage:
         size: windows of a batch.
 
     `held_out`, [m, 2] int64 (video, first frame), are the validation windows by which the best
-    checkpoint is chosen; `unchosen`, between them, have no part in that.
+    checkpoint is chosen; `unchosen`, those after them, have no part in that.
 
     Raises:
         UserError: no training video is long enough.
@@ -130,7 +130,8 @@ class JointStage:
         self.starts = window_starts(self.tracks, self.history, self.horizon)
         held_out = window_starts(self.validation, self.history, self.horizon)
         every = torch.linspace(0, len(held_out) - 1, min(len(held_out), SHOWN)).long()
-        self.held_out, self.unchosen = held_out[every[::2]], held_out[every[1::2]]
+        half = (len(every) + 1) // 2  # not in turn: neighbours share frames
+        self.held_out, self.unchosen = held_out[every[:half]], held_out[every[half:]]
         self.image = config.image or IMAGE
 
     def config(self) -> dict[str, Any]:

@@ -185,7 +185,9 @@ def _add_positions(
     judged.particles.update(
         {
             **spread,
-            "visible objects whose particle is followed": len(target) / max(followed.visible, 1),
+            "visible objects whose particle is followed": (
+                len(target) / followed.visible if followed.visible else float("nan")
+            ),
             **_identity(join([seen, future]), truth, tolerance),
             "live particles off the visible objects' number": live_count_error(
                 future.transparency, future_truth

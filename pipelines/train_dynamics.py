@@ -103,13 +103,6 @@ class DynamicsStage:
             )
         self.painter = copy.deepcopy(model) if self.dynamics.image else model
         self.starts = window_starts(self.tracks, history, self.horizon)
-        short = sum(len(one) < history + self.horizon for one in self.tracks)
-        if short and not is_follower():
-            print(
-                f"{short} of {len(self.tracks)} training videos are left out: they have fewer than "
-                f"the {history + self.horizon} frames of --dynamics.history and .horizon",
-                file=sys.stderr,
-            )
         # Validation clips may be shorter: forecasts of them are then judged over fewer steps.
         self.judged = max(1, min(self.horizon, max(map(len, self.validation)) - history))
         held_out = window_starts(self.validation, history, self.judged)
@@ -231,10 +224,10 @@ def train_dynamics(
     resume: bool = False,
     seed: int = 0,
 ) -> Finished:
-    """Train stage 2 on a source that stage 1 of the same run can see.
+    """Train stage 2 on the source that stage 1 of the same run was trained on.
 
     Raises:
-        UserError: no stage 1, or the source or the settings are unfit.
+        UserError: no stage 1, or the source is another, or the settings are unfit.
     """
     check_settings(dynamics, "--dynamics")
     with hold_run(run):
@@ -269,6 +262,14 @@ def train_dynamics(
             dataset.val[0],
             board,
         )
+        window = dynamics.history + stage.horizon
+        short = sum(len(one) < window for one in tracks)
+        if short and not is_follower():
+            print(
+                f"{short} of {len(tracks)} training videos are left out: they have fewer than "
+                f"{window} frames, a history and a forecast",
+                file=sys.stderr,
+            )
         finished = train(
             stage, run, stage2, max_steps, max_minutes, resume, seed, board, spent=spent
         )

@@ -116,18 +116,18 @@ export class Gestures {
     if (!drag.moved && away(drag.start, this.point(event, stage)) < still) return;
     drag.moved = true;
     const place = this.place(event, stage);
+    const start = new Map(drag.from?.map(({ id, position }) => [id, position])); // not whom keys chose since
     if (drag.kind === "box") {
       view.box = [drag.place, place];
       scene.select([...drag.before, ...view.inBox()]);
     } else if (drag.kind === "push") {
       // The arrow's end is where the particle will be, its own motion included.
       const push = [0, 1].map((axis) => (place[axis] - drag.anchor[axis]) / AHEAD - drag.velocity[axis]);
-      scene.set(() => ({ push }), "push", drag.name);
+      scene.set(({ id }) => start.has(id) && { push }, "push", drag.name);
     } else {
       const by = [0, 1].map((axis) => place[axis] - drag.place[axis]);
-      const start = new Map(drag.from.map(({ id, position }) => [id, position]));
       const to = (at) => at && { position: scene.inside(at.map((x, axis) => x + by[axis])) };
-      scene.set(({ id }) => to(start.get(id)), "move", drag.name); // not those that keys chose meanwhile
+      scene.set(({ id }) => to(start.get(id)), "move", drag.name);
     }
   }
 

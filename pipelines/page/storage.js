@@ -1,5 +1,7 @@
 /** What a tab ("sessionStorage") or the browser ("localStorage") keeps, as JSON, and what is saved as a file. */
 
+const LATER = 60_000; // ms
+
 /** Where a browser blocks what sites store, even asking for the place throws. */
 function open(store) {
   try {
@@ -34,5 +36,5 @@ export function save(blob, name) {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), LATER); // some browsers read it only then
 }

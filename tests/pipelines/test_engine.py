@@ -274,11 +274,20 @@ def test_each_draw_has_seeds_of_its_own() -> None:
     assert len(drawn) == 300
 
 
-def test_the_minutes_that_went_before_a_run_are_the_same_when_it_goes_on(tmp_path: Path) -> None:
-    def run(resume: bool, spent: float) -> int:
-        return train(Toy(), tmp_path, CONFIG, None, 0.02, resume, show=False, spent=spent).step
+def test_the_minutes_that_went_before_a_run_are_the_same_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float | None] = []
 
-    first = run(resume=False, spent=0.9)
-    assert run(resume=True, spent=0.0) == first  # what came before was not done again
-    state = torch.load(find_checkpoint(tmp_path, "stage1", "last") / "training_state.pt")
-    assert state["spent"] == 0.9
+    def budget(max_steps: int | None, max_minutes: float | None, before: float) -> Budget:
+        given.append(max_minutes)
+        return Budget(max_steps, max_minutes, before)
+
+    def run(home: Path, resume: bool, spent: float) -> int:
+        return train(Toy(), home, CONFIG, None, 0.02, resume, show=False, spent=spent).step
+
+    monkeypatch.setattr("pipelines.engine.Budget", budget)
+    first = run(tmp_path / "some", resume=False, spent=0.9)
+    assert run(tmp_path / "some", resume=True, spent=0.0) == first  # it was not done again
+    run(tmp_path / "most", resume=False, spent=60.0)
+    assert given == pytest.approx([0.005, 0.005, 0.004])

@@ -97,6 +97,18 @@ def test_a_key_within_a_drag_is_one_step_or_none(sight: Sight, key: str):
     expect(sight.tab.locator("#undo")).to_be_disabled()
 
 
+def test_a_push_is_of_the_particle_that_was_taken_hold_of(sight: Sight):
+    sight.tab.get_by_text("Push", exact=True).first.click()
+    sight.tab.mouse.move(*sight.on_screen(sight.particles[0]))
+    sight.tab.mouse.down()
+    sight.press("Control+a")
+    sight.tab.mouse.move(*sight.on_screen(moved(sight.particles[0])), steps=4)
+    sight.tab.mouse.up()
+    sight.settle()
+    labels = [chip.get_attribute("aria-label") or "" for chip in sight.tab.locator(".chip").all()]
+    assert ["pushed by" in label for label in labels] == [True, *[False] * (len(labels) - 1)]
+
+
 def test_capslock_undoes_and_shift_alone_does_again(sight: Sight):
     place = sight.particles[0]
     sight.drag(place, moved(place))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from data.write import write_mp4
 from dynamics.windows import Window, gather
 from pipelines.boards import Board
 from pipelines.train_dynamics import errors_by_step
 from tests.dynamics.made import coasting
+from tests.pipelines.commands import FRAMES, clips, train_tiny
 from tests.pipelines.test_image_training import CONFIG, HISTORY, HORIZON, stage
 
 SIDE = torch.tensor([32.0, 32.0])
@@ -52,14 +55,21 @@ def test_the_score_is_of_the_steps_that_were_seen_and_of_none_is_none(tmp_path) 
 
 
 @torch.no_grad()
-def test_shorter_videos_are_told_and_validation_is_judged_over_what_it_has(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    speeds = [(0.02, 0.0), (0.0, -0.03)]
+def test_short_validation_videos_are_judged_over_what_they_have() -> None:
     made = stage(replace(CONFIG, image=0.0))
-    assert capsys.readouterr().err == ""
-    short = coasting(HISTORY + 1, speeds)
-    mixed = replace(made, tracks=[*made.tracks, short, short], validation=[short])
-    count = len(mixed.tracks)
-    assert f"2 of {count} training videos are left out" in capsys.readouterr().err
+    short = coasting(HISTORY + 1, [(0.02, 0.0), (0.0, -0.03)])
+    mixed = replace(made, validation=[short])
     assert np.isfinite(mixed.evaluate(0)["position_error"])
+
+
+def test_videos_too_short_to_learn_from_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = clips(tmp_path / "clips.npy")[0]
+    for split, lengths in {"train": (FRAMES, FRAMES, 6), "val": (FRAMES,), "test": (9,)}.items():
+        (tmp_path / "films" / split).mkdir(parents=True)
+        for index, length in enumerate(lengths):
+            write_mp4(tmp_path / "films" / split / f"{index}.mp4", frames[:length], fps=10)
+    train_tiny(tmp_path / "films", tmp_path / "run", "--frames.size", 32)
+    said = capsys.readouterr().err
+    assert "1 of 3 training videos are left out: they have fewer than 8 frames" in said
