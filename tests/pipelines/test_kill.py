@@ -56,7 +56,7 @@ def what_is_left(run: Path, stage: str) -> dict[str, object]:
             found[f"{folder.name}/{name}"] = (folder / name).read_bytes()
         state = torch.load(folder / "training_state.pt", weights_only=True)
         moments = state.pop("optimizer")
-        del state["elapsed"]
+        del state["elapsed"], state["spent"]
         found[folder.name] = state
         for parameter, tensors in moments.items():
             for name, tensor in tensors.items():

@@ -61,11 +61,14 @@ def test_a_source_may_be_called_otherwise_on_resume(
 ) -> None:
     run, moved = own.run, tmp_path / "moved"
     shutil.copytree(own.data, moved)
-    resumed = ("--run", run, *STAGE2, "--resume", "--max-steps", 1000)
-    particlecast("train-dlp", "--data", moved, "--run", run, *STAGE1, "--resume", "--max-steps", 1)
+    where = ("--data", moved, "--run", run, "--resume", "--max-steps")
+    particlecast("train-dlp", *where, 1, *STAGE1)
+    particlecast("train-dynamics", *where, 1, *STAGE2)
     sorted(moved.rglob("*.mp4"))[0].unlink()
-    said = refused(capsys, "train-dynamics", "--data", moved, *resumed)
+    said = refused(capsys, "train-dlp", *where, 1000, *STAGE1)
     assert "the videos are not what it was trained on" in said
+    said = refused(capsys, "train-dynamics", *where, 1000, *STAGE2)
+    assert f"{moved} is not what {run} was trained on" in said
 
 
 @pytest.mark.parametrize("command", ["train", "train-dlp", "train-dynamics"])
