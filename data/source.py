@@ -47,17 +47,18 @@ def open_source(
     Raises:
         UserError: one line, for whatever is wrong with the source, the settings or the disk.
     """
-    if source.startswith(PREFIX):
+    if made := source.startswith(PREFIX):
         # A world is stored at the size it is made at: the automatic size is not for it.
         config = replace(config, size=parse(source, config.size)[1]["size"])
         layout = synthetic_layout(source, config)
     else:
         layout = faces_layout(Path(source).expanduser()) or file_layout(source)
-    key = fingerprint(layout.key, config)
+    key = cache_key(layout.key, config)
     stored = cached(cache or default_root(), key, layout, config, progress)
     if config.strict and stored.left_out:
         raise UserError(stored.left_out[0])
-    return _split(source, key, stored, config)
+    # A copy of a folder is the same data: files are known by their frames, not by their dates.
+    return _split(source, key if made else stored.content, stored, config)
 
 
 def faces_layout(folder: Path) -> Layout | None:
@@ -69,26 +70,28 @@ def faces_layout(folder: Path) -> Layout | None:
     return annotated_layout(folder) if is_annotated(folder) else None
 
 
-def fingerprint(content: str, config: FrameConfig) -> str:
+def cache_key(content: str, config: FrameConfig) -> str:
     """Hex digest of the content's key and of the settings that shape the stored frames."""
     settings = {name: asdict(config)[name] for name in STORED_FIELDS}
     return hashlib.sha256(repr((VERSION, content, settings)).encode()).hexdigest()
 
 
-def _split(source: str, key: str, stored: Stored, config: FrameConfig) -> Dataset:
+def _split(source: str, fingerprint: str, stored: Stored, config: FrameConfig) -> Dataset:
     videos = {video.name: video for video in sorted(stored.videos, key=lambda video: video.name)}
     whole = tuple(videos.values())
     if len(whole) == 1:
         parts = split_time(len(whole[0]), config.val_share, config.test_share)
         first, middle, last = ((part(whole[0], frames),) for frames in parts)
-        return Dataset(source, key, first, middle, last, whole, True, left_out=stored.left_out)
+        return Dataset(
+            source, fingerprint, first, middle, last, whole, True, left_out=stored.left_out
+        )
     sets = {video.name: split for video, split in zip(stored.videos, stored.splits, strict=True)}
     fit = tuple(videos[name] for name, split in sorted(sets.items()) if split == "fit")
     given = {name: split for name, split in sets.items() if split != "fit"}
     chosen = split_names(list(given), list(given.values()), config.val_share, config.test_share)
     train, val, test = (tuple(videos[name] for name in names) for names in chosen)
     named = "test" in stored.splits
-    return Dataset(source, key, train, val, test, whole, False, named, fit, stored.left_out)
+    return Dataset(source, fingerprint, train, val, test, whole, False, named, fit, stored.left_out)
 
 
 def part(video: Video, frames: range) -> Video:

@@ -11,6 +11,7 @@ The index names no files, so it cannot point outside its folder.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -33,6 +34,7 @@ KINDS: dict[str, type] = {
 }
 INDEX = "index.json"
 LARGEST_INDEX = 1 << 28  # bytes; 20,000 videos take 3 MB
+BLOCK = 1 << 20  # bytes
 
 
 class ArrayWriter:
@@ -146,6 +148,7 @@ class StorageWriter:
         index = {
             "version": VERSION,
             "key": key,
+            "content": self._content(),
             "size": self.size,
             "videos": [asdict(entry) for entry in self.entries],
             "left_out": left_out,
@@ -155,6 +158,18 @@ class StorageWriter:
             file.flush()
             os.fsync(file.fileno())
 
+    def _content(self) -> str:
+        """Hex digest of the videos, wherever their files lie and whatever a single one is named."""
+        entries = [asdict(entry) for entry in self.entries]
+        if len(entries) == 1:
+            del entries[0]["name"]
+        digest = hashlib.sha256(repr((self.size, entries)).encode())
+        for name in KINDS:
+            with (self.folder / f"{name}.npy").open("rb") as file:
+                while block := file.read(BLOCK):
+                    digest.update(block)
+        return digest.hexdigest()
+
     def abandon(self) -> None:
         """Close everything before the folder is deleted."""
         for writer in self.all:
@@ -163,11 +178,12 @@ class StorageWriter:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a cache folder holds: videos in stored order, and the split given to each."""
+    """What a cache folder holds: videos in stored order, the split given to each, and a digest."""
 
     videos: tuple[Video, ...]
     splits: tuple[str, ...]
     left_out: tuple[str, ...]
+    content: str
 
 
 def read_storage(folder: Path, key: str) -> Stored | None:
@@ -180,7 +196,8 @@ def read_storage(folder: Path, key: str) -> Stored | None:
             return None
         height, width = index["size"]
         entries = [Entry(**entry) for entry in index["videos"]]
-        if not all(map(_is_sound, entries)) or not _are_texts(index["left_out"]):
+        content = index["content"]
+        if not all(map(_is_sound, entries)) or not _are_texts([content, *index["left_out"]]):
             return None
         tracked = sum(e.length * e.objects for e in entries if e.objects is not None)
         shapes: dict[str, tuple[int, ...]] = {
@@ -195,7 +212,8 @@ def read_storage(folder: Path, key: str) -> Stored | None:
             for name, shape in shapes.items()
         }
         videos = _cut(entries, arrays)
-        return Stored(videos, tuple(e.split for e in entries), tuple(index["left_out"]))
+        splits, left_out = tuple(e.split for e in entries), tuple(index["left_out"])
+        return Stored(videos, splits, left_out, content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

@@ -2,6 +2,7 @@ import errno
 import json
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,24 @@ def test_a_moved_folder_keeps_its_cache(films, tmp_path):
     watcher = Watcher()
     open_source(str(tmp_path / "elsewhere"), ALL, tmp_path / "cache", watcher)
     assert not watcher.decoded
+
+
+def test_a_copy_is_the_same_data_whatever_its_dates(films, tmp_path):
+    known = open_source(str(films), ALL, tmp_path / "cache")
+    copy = shutil.copytree(films, tmp_path / "copy")
+    for path in copy.iterdir():
+        os.utime(path, (1, 1))
+    assert open_source(str(copy), ALL, tmp_path / "cache").fingerprint == known.fingerprint
+    (copy / "f1.mp4").rename(copy / "g1.mp4")  # names decide what is held out
+    assert open_source(str(copy), ALL, tmp_path / "cache").fingerprint != known.fingerprint
+
+
+def test_a_single_video_is_the_same_under_another_name(films, tmp_path):
+    known = open_source(str(films / "f0.mp4"), ALL, tmp_path / "cache")
+    renamed = shutil.copy(films / "f0.mp4", tmp_path / "renamed.mp4")
+    assert open_source(str(renamed), ALL, tmp_path / "cache").fingerprint == known.fingerprint
+    other = open_source(str(films / "f1.mp4"), ALL, tmp_path / "cache")
+    assert other.fingerprint != known.fingerprint
 
 
 def truncate(folder):
