@@ -66,7 +66,12 @@ CASES = (
     Case("clevrer", "synthetic:clevrer,size=64", (2000, 2000)),
     Case("shapes", "synthetic:shapes,size=64", (3300, 0), videos=200),
     Case("traffic-128", "synthetic:traffic,size=128", (2500, 0), options=LARGE),
-    Case("clevrer-128", "synthetic:clevrer,size=128", (2500, 0), options=LARGE),
+    Case(
+        "clevrer-128",
+        "synthetic:clevrer,size=128",
+        (2500, 0),
+        options=(*LARGE, "--dlp.centre", "400"),
+    ),
 )
 """The bundled worlds, and the steps that two idle cores of 200 images a second at 64 pixels do in 3
 minutes of stage 1 (shapes 5, at 128 pixels 12) and 5 of stage 2."""
