@@ -30,6 +30,9 @@ class DynamicsConfig:
     """Longest unroll in training; it grows from 1 over the first half."""
     noise: float = 1.0
     """Noise on the input history, over the measured jitter of the encoder's positions."""
+    appearance_noise: float = 0.5
+    """Noise on a particle's appearance in training, the same all through a window, over that of all
+    particles: who a particle is may not be learned by heart."""
     walls: bool = True
     """Whether a node sees its distance to the frame's four sides."""
 
@@ -52,6 +55,7 @@ class DynamicsConfig:
             (self.layers >= 1, "layers", "at least 1"),
             (self.horizon >= 1, "horizon", "at least 1"),
             (self.noise >= 0, "noise", "0 or more"),
+            (self.appearance_noise >= 0, "appearance_noise", "0 or more"),
             (self.chance >= 0 and self.chance % 2 == 0, "chance", "an even number, 0 or more"),
             (self.image >= 0, "image", "0 or more"),
         ]

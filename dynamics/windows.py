@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dynamics.state import State
+from dynamics.state import State, mean_sighting
 from dynamics.tracks import Tracks, fill
 
 
@@ -73,9 +73,10 @@ def gather(
         left[i, :, :n] = track.left.numpy()[part, chosen]
         alive[i, :n] = True
     where, what, sighted, gone = map(torch.from_numpy, (position, code, seen, left))
-    weight = sighted[:, :history, :, None]  # the code is what the history's sightings agree on
-    mean = (what[:, :history] * weight).sum(1) / weight.sum(1).clamp(min=1)
-    state = State(where[:, :history], sighted[:, :history], mean, torch.from_numpy(alive))
+    known = sighted[:, :history]
+    now = what[:, history - 1]  # of the last sighting, which is in the history's last two frames
+    usual = mean_sighting(what[:, :history], known > 0)
+    state = State(where[:, :history], known, now, usual, torch.from_numpy(alive))
     return Window(state, *(x[:, history:] for x in (where, what, sighted, gone)))
 
 
@@ -87,4 +88,21 @@ def with_noise(state: State, pixels: Tensor, side: Tensor) -> State:
         side: [2], pixels a unit of x and of y.
     """
     noise = torch.randn_like(state.position) * pixels / side
-    return State(state.position + noise, state.seen, state.code, state.alive)
+    return replace(state, position=state.position + noise)
+
+
+def with_other_looks(window: Window, deviation: Tensor) -> Window:
+    """Each particle in an appearance that is a little off its own, all through the window.
+
+    What is foreseen must follow from where things are and how they move: in a short video the
+    model learns by heart who went where, and it knows them by their looks.
+
+    Args:
+        deviation: [d] standard deviation of what is added to each feature of the appearance.
+    """
+    d = len(deviation)
+    shift = torch.zeros_like(window.state.code)
+    shift[..., :d] = torch.randn_like(shift[..., :d]) * deviation
+    state = window.state
+    state = replace(state, code=state.code + shift, usual=state.usual + shift)
+    return replace(window, state=state, code=window.code + shift[:, None])

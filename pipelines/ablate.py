@@ -62,6 +62,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "history 5": {"history": 5},
     "no noise": {"noise": 0.0},
     "noise 2": {"noise": 2.0},
+    "no appearance noise": {"appearance_noise": 0.0},
+    "appearance noise 1": {"appearance_noise": 1.0},
     "unroll 1": {"horizon": 1},
     "unroll 5": {"horizon": 5},
     "unroll 15": {"horizon": 15},

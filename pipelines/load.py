@@ -101,7 +101,7 @@ def load_dynamics(run: Path, dlp: TrainedDLP) -> GraphDynamics:
             "stage2"
         )
     saved = config.get("dynamics")
-    if isinstance(saved, dict) and "chance" not in saved:
+    if isinstance(saved, dict) and "appearance_noise" not in saved:
         raise UserError(
             f"{folder} was trained by an earlier version: run `particlecast train-dynamics` again, "
             "into a copy of the run without its folder stage2"

@@ -27,7 +27,7 @@ from dynamics.rollout import unroll
 from dynamics.state import State
 from dynamics.statistics import statistics
 from dynamics.tracks import Tracks
-from dynamics.windows import Window, gather, window_starts, with_noise
+from dynamics.windows import Window, gather, window_starts, with_noise, with_other_looks
 from pipelines.boards import Board
 from pipelines.checkpoint import logged_again_from, refuse_again
 from pipelines.config import EngineConfig, plain
@@ -139,14 +139,16 @@ class DynamicsStage:
         horizon = min(self.horizon, 1 + int(2 * progress * self.horizon))
         pixels = self.dynamics.noise * self.model.jitter
         noisy = with_noise(batch.window.state, pixels, self.model.side)
-        unrolled = unrolled_loss(self.model, replace(batch.window, state=noisy), horizon)
+        looks = self.dynamics.appearance_noise * self.model.code_std[:-3]
+        window = with_other_looks(replace(batch.window, state=noisy), looks)
+        unrolled = unrolled_loss(self.model, window, horizon)
         if batch.frames is None:
             return unrolled.loss
         m = len(batch.frames)
         image = image_loss(
             to_device(self.painter, batch.frames.device).decode,
             unrolled.position[:m],
-            unrolled.code[:m],
+            unrolled.code[:m] - (window.state.code - noisy.code)[:m, None],  # in its own looks
             batch.window.state.alive[:m],
             batch.frames,
         )

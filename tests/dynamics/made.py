@@ -20,7 +20,8 @@ def state(b: int = 2, h: int = 4, n: int = 5, codes: int = 6, seed: int = 0) -> 
     alive = torch.ones(b, n, dtype=torch.bool)
     alive[:, -1] = False
     code = torch.randn(b, n, codes, generator=generator)
-    return State(position, torch.ones(b, h, n), code, alive)
+    usual = code + 0.3 * torch.randn(b, n, codes, generator=generator)
+    return State(position, torch.ones(b, h, n), code, usual, alive)
 
 
 def permuted(given: State, order: torch.Tensor) -> State:
@@ -29,6 +30,7 @@ def permuted(given: State, order: torch.Tensor) -> State:
         given.position[:, :, order],
         given.seen[:, :, order],
         given.code[:, order],
+        given.usual[:, order],
         given.alive[:, order],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -52,7 +52,7 @@ def test_an_empty_edit_gives_the_very_same_tensors() -> None:
 
 def test_a_moved_particle_is_there_and_keeps_its_velocity_and_the_others_stay() -> None:
     given = scene()
-    before = State(*(x.clone() for x in (given.position, given.seen, given.code, given.alive)))
+    before = State(*(getattr(given, f.name).clone() for f in fields(State)))
     changed = edit_state(given, Edit((Change(1, position=(20.0, 7.5)),)), SIZE)
     assert torch.allclose(pixels(changed)[1], torch.tensor([20.0, 7.5]), atol=1e-4)
     assert torch.allclose(speeds(changed), speeds(given), atol=1e-4)

@@ -17,7 +17,7 @@ from dlp.model import DLP
 from dynamics.config import DynamicsConfig
 from pipelines.load import TrainedDLP
 from pipelines.train_dynamics import DRAWN, DynamicsStage
-from tests.dynamics.made import coasting
+from tests.dynamics.made import calmed, coasting
 from tests.pipelines.commands import STAGE2, Trained, particlecast
 
 HISTORY, HORIZON, FRAMES, SIDE, FEATURES = 4, 3, 12, 32, 3
@@ -90,6 +90,16 @@ def test_the_image_error_is_weighed_into_the_total(progress: float) -> None:
     assert float(without.total.detach()) == pytest.approx(
         totals[0.5] - 0.5 * image, rel=1e-3, abs=1e-3
     )
+
+
+def test_frames_are_drawn_in_the_particles_own_looks() -> None:
+    found = []
+    for noise in (0.0, 2.0):
+        made = stage(replace(CONFIG, noise=0.0, appearance_noise=noise, chance=0))
+        calmed(made.model)
+        batch = made.batch(0, torch.Generator().manual_seed(0))
+        found.append(float(made.loss(batch, 0, 1.0).terms["image"]))
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
 
 
 def test_it_reaches_the_dynamics_and_leaves_stage_1_as_it_is() -> None:
