@@ -97,6 +97,9 @@ def test_what_is_set_is_drawn_and_the_rest_stays_bit_for_bit(given: dict, expect
     for name, value in expected.items():
         assert torch.allclose(getattr(drawn, name)[3], torch.tensor(value), atol=1e-4)
     kept = (old.code == new.code)[0, 3].sum()
+    usual = decode_code(new.position[0, -1], new.usual[0], new.alive[0])
+    for name, value in expected.items():  # and the model is told that it always looked so
+        assert torch.allclose(getattr(usual, name)[3], torch.tensor(value), atol=1e-4)
     assert kept == old.code.shape[-1] - len(torch.tensor(list(expected.values())).flatten())
     assert same(old, new, [0, 1, 2, 4])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,15 @@ from dynamics.windows import Window, gather
 from pipelines.boards import Board
 from pipelines.train_dynamics import errors_by_step
 from tests.dynamics.made import coasting
-from tests.pipelines.commands import FRAMES, clips, train_tiny
+from tests.pipelines.commands import (
+    FRAMES,
+    STAGE2,
+    Trained,
+    clips,
+    particlecast,
+    refused,
+    train_tiny,
+)
 from tests.pipelines.test_image_training import CONFIG, HISTORY, HORIZON, stage
 
 SIDE = torch.tensor([32.0, 32.0])
@@ -73,3 +84,22 @@ def test_videos_too_short_to_learn_from_are_told(
     train_tiny(tmp_path / "films", tmp_path / "run", "--frames.size", 32)
     said = capsys.readouterr().err
     assert "1 of 3 training videos are left out: they have fewer than 8 frames" in said
+
+
+def test_a_stage_2_of_an_earlier_version_is_told(
+    own: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for config in (own.run / "stage2").rglob("config.json"):
+        saved = json.loads(config.read_text())
+        del saved["dynamics"]["appearance_noise"]
+        config.write_text(json.dumps(saved))
+    words = ("--context", 8, "--horizon", 2, "--out", own.run / "out")
+    assert "was trained by an earlier version" in refused(capsys, "rollout", *own.on(), *words)
+
+
+def test_a_copy_of_the_source_trains_on(own: Trained, tmp_path: Path) -> None:
+    copy = shutil.copytree(own.data, tmp_path / "copy")
+    for path in copy.iterdir():
+        os.utime(path, (1, 1))
+    shutil.rmtree(own.run / "stage2")
+    particlecast("train-dynamics", *own.on(copy), *STAGE2, "--max-steps", 1)
