@@ -191,10 +191,16 @@ def table(result: Mapping[str, Any]) -> list[str]:
     for name, one in result["linked by"].items():
         found = one["videos"]["all"]
         cells = [f"{found[key]:.3f}" for key in ("idf1", "mota", "recall", "precision")]
-        share = one["kept_by_hidden"][HIDDEN.index(10)]
+        share = kept_long(one)
         cells += [f"{found['switches_per_1000']:.2f}", "-" if share is None else f"{share:.3f}"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def kept_long(linked: Mapping[str, Any]) -> float | None:
+    """The share of identities kept through 10 hidden frames; None if there was no such case."""
+    share: float | None = linked["kept_by_hidden"][HIDDEN.index(10)]
+    return share
 
 
 def page(result: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.evaluate_tracking import kept_long
+
 Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Case to seed to measurement to what its file holds."""
 
@@ -186,19 +188,21 @@ def identity(found: Found) -> list[str]:
     for case, seeds in found.items():
         runs = [one["tracking"]["linked by"] for one in seeds.values() if "tracking" in one]
         for motion in dict.fromkeys(name for run in runs for name in run):
-            every = [run[motion]["videos"]["all"] for run in runs if motion in run]
+            linked = [run[motion] for run in runs if motion in run]
+            every = [one["videos"]["all"] for one in linked]
             keys = (("idf1", 3), ("mota", 3), ("switches_per_1000", 1))
             cells = [spread([one[key] for one in every], digits) for key, digits in keys]
-            rows.append([case, motion, *cells])
-    return table(["data", "motion expected", "IDF1", "MOTA", "switches per 1,000"], rows)
+            rows.append([case, motion, *cells, spread([kept_long(one) for one in linked], 3)])
+    head = ["data", "motion expected", "IDF1", "MOTA", "switches per 1,000"]
+    return table([*head, "kept through 10 hidden frames"], rows)
 
 
-def spread(values: Sequence[float], digits: int) -> str:
+def spread(values: Sequence[float | None], digits: int) -> str:
     """Mean, and the range if there is any."""
-    values = [value for value in values if value is not None and not np.isnan(value)]
-    if not values:
+    known = [value for value in values if value is not None and not np.isnan(value)]
+    if not known:
         return "–"
-    middle, least, most = (f"{x:.{digits}f}" for x in (np.mean(values), min(values), max(values)))
+    middle, least, most = (f"{x:.{digits}f}" for x in (np.mean(known), min(known), max(known)))
     return middle if least == most else f"{middle} ({least} to {most})"
 
 

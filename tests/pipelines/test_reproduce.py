@@ -22,6 +22,9 @@ MADE = (
 )
 
 
+KEPT = [1.0, 0.9, 0.875, None, 0.0]
+
+
 class Recorder:
     """Does commands by leaving what they would leave; level: of their figures."""
 
@@ -50,7 +53,7 @@ class Recorder:
             every = {"idf1": 0.9, "mota": 0.8, "switches_per_1000": 1.5}
             return "tracking.json", {
                 "meta": meta,
-                "linked by": {"coast": {"videos": {"all": every}}},
+                "linked by": {"coast": {"videos": {"all": every}, "kept_by_hidden": KEPT}},
             }
         curve = {"per_step": {"mean": [seed + step for step in range(1, 11)]}}
         methods = {"model": curve, "copy-last": curve}
@@ -110,7 +113,7 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
         in text
     )
     assert "| balls | 10 | – | – | 1.50 (0.50 to 2.50) |" in text
-    assert "| balls | coast | 0.900 |" in text
+    assert "| balls | coast | 0.900 | 0.800 | 1.5 | 0.875 |" in text
     assert "Machine: abacus, 2 cores, Python 3.11, torch 2.13." in text
 
 
