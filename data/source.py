@@ -58,7 +58,8 @@ def open_source(
     if config.strict and stored.left_out:
         raise UserError(stored.left_out[0])
     # A copy of a folder is the same data: files are known by their frames, not by their dates.
-    return _split(source, key if made else stored.content, stored, config)
+    dataset = _split(source, key if made else stored.content, stored, config)
+    return replace(dataset, key=key)
 
 
 def faces_layout(folder: Path) -> Layout | None:

@@ -3,7 +3,8 @@
     frames.npy    [sum of t, h, w, 3] uint8, all videos one after another
     mask.npy      [sum of t, h, w] uint8, of the videos that have masks
     position.npy  [sum of t * n, 2] float32, visible.npy, radius.npy: of those that have tracks
-    index.json    the videos' names, lengths and numbers of objects, in the order of the rows
+    index.json    the videos' names, lengths and numbers of objects, in the order of the rows, and a
+                  digest of the frames
 
 The index names no files, so it cannot point outside its folder.
 """
@@ -159,15 +160,13 @@ class StorageWriter:
             os.fsync(file.fileno())
 
     def _content(self) -> str:
-        """Hex digest of the videos, wherever their files lie and whatever a single one is named."""
-        entries = [asdict(entry) for entry in self.entries]
-        if len(entries) == 1:
-            del entries[0]["name"]
-        digest = hashlib.sha256(repr((self.size, entries)).encode())
-        for name in KINDS:
-            with (self.folder / f"{name}.npy").open("rb") as file:
-                while block := file.read(BLOCK):
-                    digest.update(block)
+        """Hex digest of the frames, and of the names and parts if there are several videos."""
+        several = len(self.entries) > 1
+        facts = [(e.name if several else "", e.split, e.length) for e in self.entries]
+        digest = hashlib.sha256(repr((self.size, facts)).encode())
+        with (self.folder / "frames.npy").open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
         return digest.hexdigest()
 
     def abandon(self) -> None:

@@ -57,7 +57,8 @@ class Dataset:
 
     Args:
         source: the SOURCE text the user gave.
-        fingerprint: hex digest of content and frame settings; equal means the same frames.
+        fingerprint: hex digest of the frames and of how the source parts them, or of what makes a
+            synthetic world; equal means the same frames.
         train, val, test: tuples of videos in name order.
         by_time: True if one long video was split by time. Then the three sets each hold one
             Video, and `whole` holds the unsplit video.
@@ -65,6 +66,8 @@ class Dataset:
         named: True if the source itself says which videos are for testing.
         fit: what landmarks are to be regressed from, if the source names it (MAFL's training list).
         left_out: one line for each bad file that was passed over.
+        key: hex digest of the files' names, sizes, dates and ends, by which runs of earlier
+            versions know their source.
     """
 
     source: str
@@ -77,6 +80,11 @@ class Dataset:
     named: bool = False
     fit: tuple[Video, ...] = ()
     left_out: tuple[str, ...] = field(default=())
+    key: str = ""
+
+    def is_that(self, fingerprint: str) -> bool:
+        """Whether these are the frames that a run was trained on, as it knows them."""
+        return bool(fingerprint) and fingerprint in (self.fingerprint, self.key)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -213,7 +213,8 @@ def context_state(tracks: Tracks, chosen: list[int], history: int, rows: int) ->
         position[0, :, slot] = last_frames(tracks.position[:, row], history)
     recent = tracks.seen[-history:, chosen]  # (h, m)
     seen[0, -min(t, history) :, :m] = recent.float()
-    code[0, :m] = tracks.code[-1, chosen]  # of the last sighting
+    frame = torch.arange(t)[:, None] * tracks.seen[:, chosen]
+    code[0, :m] = tracks.code[frame.argmax(0), chosen]  # of the last sighting
     agreed = mean_sighting(tracks.code[None, -history:, chosen], recent[None])[0]
     usual[0, :m] = torch.where(recent.any(0)[:, None], agreed, code[0, :m])
     alive = torch.zeros(1, rows, dtype=torch.bool)

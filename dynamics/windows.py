@@ -74,7 +74,10 @@ def gather(
         alive[i, :n] = True
     where, what, sighted, gone = map(torch.from_numpy, (position, code, seen, left))
     known = sighted[:, :history]
-    now = what[:, history - 1]  # of the last sighting, which is in the history's last two frames
+    # The last sighting is in the history's last two frames. What tracks tell of a frame after it,
+    # that the particle has left, comes of what the history cannot know.
+    lately = known[:, -1, :, None] > 0
+    now = torch.where(lately, what[:, history - 1], what[:, history - 2])
     usual = mean_sighting(what[:, :history], known > 0)
     state = State(where[:, :history], known, now, usual, torch.from_numpy(alive))
     return Window(state, *(x[:, history:] for x in (where, what, sighted, gone)))
@@ -89,6 +92,18 @@ def with_noise(state: State, pixels: Tensor, side: Tensor) -> State:
     """
     noise = torch.randn_like(state.position) * pixels / side
     return replace(state, position=state.position + noise)
+
+
+def partly_foreseen(state: State) -> State:
+    """Half of the sets as if up to all of their last frames had been foreseen, not seen.
+
+    An unroll that is no longer than the history never comes to where nothing was seen, but a
+    forecast does.
+    """
+    b, h, _ = state.seen.shape
+    count = (torch.randint(2 * h, (b, 1, 1)) - h + 1).clamp(min=0)  # of frames
+    before = torch.arange(h)[:, None] < h - count
+    return replace(state, seen=state.seen * before.to(state.seen))
 
 
 def with_other_looks(window: Window, deviation: Tensor) -> Window:

@@ -88,6 +88,7 @@ def observed_state(dlp: ParticleModel, state: State, frames: Tensor) -> State:
         position=torch.where(ours[..., None], position, state.position),
         code=torch.where(known, now, state.code),
         usual=torch.where(known, mean_sighting(code, ours), state.usual),
+        seen=state.seen * ours,
     )
 
 

@@ -186,7 +186,7 @@ def held_out(dataset: Dataset, dlp: TrainedDLP) -> tuple[Video, ...]:
     Raises:
         UserError: as `unseen`.
     """
-    own = dataset.fingerprint == dlp.fingerprint
+    own = dataset.is_that(dlp.fingerprint)
     # An empty test part is the training part (data.split, rule 3), the very same frames.
     if own and np.may_share_memory(dataset.train[0].frames, dataset.test[0].frames):
         print(
@@ -226,7 +226,7 @@ def check_own(dlp: TrainedDLP, dataset: Dataset, run: Path) -> None:
     Raises:
         UserError: naming it.
     """
-    if dataset.fingerprint != dlp.fingerprint:
+    if not dataset.is_that(dlp.fingerprint):
         own = f", {dlp.source}," if dlp.source else ""
         raise UserError(
             f"{dataset.source} is not what {run} was trained on, or was cut otherwise: give its "

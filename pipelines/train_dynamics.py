@@ -27,7 +27,14 @@ from dynamics.rollout import unroll
 from dynamics.state import State
 from dynamics.statistics import statistics
 from dynamics.tracks import Tracks
-from dynamics.windows import Window, gather, window_starts, with_noise, with_other_looks
+from dynamics.windows import (
+    Window,
+    gather,
+    partly_foreseen,
+    window_starts,
+    with_noise,
+    with_other_looks,
+)
 from pipelines.boards import Board
 from pipelines.checkpoint import logged_again_from, refuse_again
 from pipelines.config import EngineConfig, plain
@@ -139,6 +146,8 @@ class DynamicsStage:
         horizon = min(self.horizon, 1 + int(2 * progress * self.horizon))
         pixels = self.dynamics.noise * self.model.jitter
         noisy = with_noise(batch.window.state, pixels, self.model.side)
+        if self.horizon <= self.dynamics.history:
+            noisy = partly_foreseen(noisy)
         looks = self.dynamics.appearance_noise * self.model.code_std[:-3]
         window = with_other_looks(replace(batch.window, state=noisy), looks)
         unrolled = unrolled_loss(self.model, window, horizon)

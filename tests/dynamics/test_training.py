@@ -1,5 +1,6 @@
 from dataclasses import fields, replace
 
+import pytest
 import torch
 
 from dynamics.config import DynamicsConfig
@@ -8,7 +9,13 @@ from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
 from dynamics.statistics import statistics
 from dynamics.tracks import context_state, track
-from dynamics.windows import gather, window_starts, with_noise, with_other_looks
+from dynamics.windows import (
+    gather,
+    partly_foreseen,
+    window_starts,
+    with_noise,
+    with_other_looks,
+)
 from tests.dynamics.made import coasting, particles, state
 
 SIDE = torch.tensor([32.0, 32.0])
@@ -77,6 +84,29 @@ def test_a_particle_looks_as_when_it_was_last_seen_and_usually_as_in_all_sightin
     known = context_state(context, [0, 1], history=4, rows=2)
     assert known.code[0, :, 0].tolist() == [3.0, 2.0]
     assert known.usual[0, :, 0].tolist() == [1.5, 1.0]
+
+
+def test_what_will_have_left_looks_as_when_it_was_last_seen() -> None:
+    tracks = coasting(8, [(0.02, 0.0), (0.0, -0.03)])
+    tracks.seen[3:, 1] = False
+    tracks.left[3:, 1] = True
+    tracks.code[3:, 1, -1] = -6.0  # as `track` has it
+    window = gather([tracks], torch.tensor([[0, 0]]), history=4, horizon=3, rows=2)
+    context = replace(tracks, **{f.name: getattr(tracks, f.name)[:4] for f in fields(tracks)})
+    known = context_state(context, [0, 1], history=4, rows=2)
+    for one in (window.state, known):
+        assert one.code[0, 1].tolist() == tracks.code[2, 1].tolist()
+        assert one.usual[0, 1].tolist() == tracks.code[2, 1].tolist()
+    assert (window.code[0, :, 1, -1] == -6).all()
+
+
+def test_half_of_the_sets_are_partly_foreseen_to_the_last_frame() -> None:
+    torch.manual_seed(0)
+    told = partly_foreseen(state(b=2000, h=4)).seen[:, :, 0]
+    count = 4 - told.sum(1)
+    assert torch.equal(told, (torch.arange(4) < 4 - count[:, None]).float())
+    shares = [float((count == n).float().mean()) for n in range(5)]
+    assert shares == pytest.approx([0.5, 0.125, 0.125, 0.125, 0.125], abs=0.03)
 
 
 def test_what_is_foreseen_is_not_taken_for_seen() -> None:

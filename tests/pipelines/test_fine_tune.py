@@ -91,6 +91,10 @@ def test_the_state_is_what_the_encoder_finds_and_takes_gradients(tiny: Trained) 
     # The tracks were found by this very encoder, so that nothing moves.
     assert torch.allclose(state.position[seen], window.state.position[seen], atol=1e-4)
     assert seen.any()
+    alive = window.state.alive
+    assert torch.allclose(state.code[alive], window.state.code[alive], atol=1e-4)
+    assert torch.allclose(state.usual[alive], window.state.usual[alive], atol=1e-4)
+    assert torch.equal(state.seen, window.state.seen)
     state.position[seen].sum().backward()
     assert frames.grad is not None
     assert frames.grad.abs().max() > 0
