@@ -13,7 +13,9 @@ from dynamics.state import State
 
 
 def advance(state: State, position: Tensor, code: Tensor) -> State:
-    """The state one frame on, foreseen and not seen: the history drops its oldest frame.
+    """The state one frame on: the history drops its oldest frame.
+
+    What is foreseen counts as seen: a model that is told of its doubt slows everything down.
 
     Args:
         position: [b, n, 2] of the new frame.
@@ -22,7 +24,7 @@ def advance(state: State, position: Tensor, code: Tensor) -> State:
     return replace(
         state,
         position=torch.cat([state.position[:, 1:], position[:, None]], 1),
-        seen=torch.cat([state.seen[:, 1:], torch.zeros_like(state.seen[:, :1])], 1),
+        seen=torch.cat([state.seen[:, 1:], torch.ones_like(state.seen[:, :1])], 1),
         code=code,
     )
 

@@ -15,8 +15,8 @@ class State:
 
     Args:
         position: [b, h, n, 2] of the last h frames, oldest first, (x, y) in [-1, 1].
-        seen: [b, h, n] 1.0 where the encoder found the particle in that frame, else 0.0: a frame
-            that was foreseen has not been seen.
+        seen: [b, h, n] 1.0 where the encoder found the particle in that frame, or it was foreseen
+            there, else 0.0.
         code: [b, n, d + 3] appearance, scale's logarithm, depth and transparency's logit, as last
             seen or foreseen.
         usual: [b, n, d + 3] the mean of the sightings' codes: what one frame shows is noisy.

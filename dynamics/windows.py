@@ -94,18 +94,6 @@ def with_noise(state: State, pixels: Tensor, side: Tensor) -> State:
     return replace(state, position=state.position + noise)
 
 
-def partly_foreseen(state: State) -> State:
-    """Half of the sets as if up to all of their last frames had been foreseen, not seen.
-
-    An unroll that is no longer than the history never comes to where nothing was seen, but a
-    forecast does.
-    """
-    b, h, _ = state.seen.shape
-    count = (torch.randint(2 * h, (b, 1, 1)) - h + 1).clamp(min=0)  # of frames
-    before = torch.arange(h)[:, None] < h - count
-    return replace(state, seen=state.seen * before.to(state.seen))
-
-
 def with_other_looks(window: Window, deviation: Tensor) -> Window:
     """Each particle in an appearance that is a little off its own, all through the window.
 

@@ -30,7 +30,6 @@ from dynamics.tracks import Tracks
 from dynamics.windows import (
     Window,
     gather,
-    partly_foreseen,
     window_starts,
     with_noise,
     with_other_looks,
@@ -146,8 +145,6 @@ class DynamicsStage:
         horizon = min(self.horizon, 1 + int(2 * progress * self.horizon))
         pixels = self.dynamics.noise * self.model.jitter
         noisy = with_noise(batch.window.state, pixels, self.model.side)
-        if self.horizon <= self.dynamics.history:
-            noisy = partly_foreseen(noisy)
         looks = self.dynamics.appearance_noise * self.model.code_std[:-3]
         window = with_other_looks(replace(batch.window, state=noisy), looks)
         unrolled = unrolled_loss(self.model, window, horizon)
