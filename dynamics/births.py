@@ -169,6 +169,5 @@ def enter(state: State, new: Tensor, place: Tensor, velocity: Tensor, code: Tens
         position=torch.where(new[:, None, :, None], path[:, :, None], state.position),
         seen=torch.where(new[:, None], 1.0, state.seen),
         code=torch.where(new[..., None], code[:, None], state.code),
-        usual=torch.where(new[..., None], code[:, None], state.usual),
         alive=state.alive | new,
     )

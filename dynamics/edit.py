@@ -122,8 +122,7 @@ def velocity(state: State) -> Tensor:
 
 
 def _change(state: State, change: Change, size: tuple[int, int]) -> State:
-    position, row = state.position.clone(), change.row
-    code, usual = state.code.clone(), state.usual.clone()
+    position, code, row = state.position.clone(), state.code.clone(), change.row
     if change.position is not None:
         place = from_pixels(_finite("position", change.position), *size)
         position[:, :, row] += place - position[:, -1:, row]
@@ -137,9 +136,8 @@ def _change(state: State, change: Change, size: tuple[int, int]) -> State:
         [change.appearance is not None] * (code.shape[-1] - 3)
         + [value is not None for value in (change.scale, change.depth, change.transparency)]
     )
-    for looks_of in (code, usual):  # it looks so, and always did
-        looks_of[:, row] = torch.where(given, wanted, looks_of[:, row])
-    return replace(state, position=position, code=code, usual=usual)
+    code[:, row] = torch.where(given, wanted, code[:, row])
+    return replace(state, position=position, code=code)
 
 
 def _add(state: State, one: Added, size: tuple[int, int]) -> State:
@@ -151,7 +149,6 @@ def _add(state: State, one: Added, size: tuple[int, int]) -> State:
         pad(state.position, (0, 0, 0, 1)),
         pad(state.seen, (0, 1)),
         pad(state.code, (0, 0, 0, 1)),
-        pad(state.usual, (0, 0, 0, 1)),
         pad(state.alive, (0, 1)),
     )
     new = (torch.arange(n + 1) == n).expand(b, -1)

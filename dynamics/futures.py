@@ -20,8 +20,8 @@ LEAVE = 1.05
 FADED = -3.0
 """So has one whose transparency's logit is below this."""
 HOMING = 0.04
-"""Of what sets a particle's looks apart from its usual ones, so much is taken back at each step:
-they drift no further than 25 steps' changes, however long the forecast."""
+"""Of what a particle's looks have changed, so much is taken back at each step: they drift no
+further than 25 steps' changes, however long the forecast."""
 
 
 def leave(state: State) -> State:
@@ -86,7 +86,7 @@ def move(
     chance = None
     if generator is not None:
         chance = Chance((b, k), dynamics.config.chance, generator)
-    clock, home = dynamics.births.start(b), state.usual
+    clock, home = dynamics.births.start(b), state.code
     identity = torch.where(state.alive, torch.arange(k), -1)
     following = torch.full((b, 1), k)  # the next one's number
     done = 0

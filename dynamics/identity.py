@@ -44,7 +44,7 @@ class Track:
     Attributes:
         path: its positions since birth, [2] each, pixels; where it was not seen, the expected ones.
         seen: for each of these, whether it was.
-        sightings: (frame, slot) of each.
+        last: (frame, slot) of its last sighting.
         age: sightings.
         missed: frames since the last one.
     """
@@ -55,7 +55,7 @@ class Track:
         self.identity = identity
         self.path = [position]
         self.seen = [True]
-        self.sightings = [last]
+        self.last = last
         self.velocity = np.zeros(2, position.dtype)
         self.looks = looks
         self.age = 1
@@ -73,7 +73,7 @@ class Track:
         self.velocity = keep * self.velocity + (1 - keep) * moved
         self.path.append(position)
         self.seen.append(True)
-        self.sightings.append(last)
+        self.last = last
         self.looks = 0.7 * self.looks + 0.3 * looks
         self.age += 1
         self.missed = 0

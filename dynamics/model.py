@@ -66,7 +66,7 @@ class GraphDynamics(nn.Module):
         self.register_buffer("code_std", torch.ones(codes))
         self.register_buffer("bounds", torch.tensor([[-torch.inf] * 2, [torch.inf] * 2]))
         hidden, edge = config.hidden, config.edge
-        inputs = 3 * (config.history - 1) + 1 + 2 * codes + 2 + (4 if config.walls else 0)
+        inputs = 3 * (config.history - 1) + 1 + codes + 2 + (4 if config.walls else 0)
         inputs += config.chance
         self.node = mlp(inputs, hidden, hidden)
         self.edge = nn.Identity() if config.conv == "gcn" else mlp(5, edge, edge)
@@ -100,7 +100,6 @@ class GraphDynamics(nn.Module):
             rearrange(steps, "b h n xy -> b n (h xy)"),
             rearrange(state.seen, "b h n -> b n h"),
             code,
-            (state.usual - state.code) / self.code_std,
             where,
         ]
         near = REACH * self.speed  # pixels

@@ -42,15 +42,10 @@ class LearnedMotion:
         for row, track in enumerate(tracks):
             known = torch.tensor(track.seen[-history:]).float()
             seen[0, history - len(known) :, row] = known
-        codes = [
-            torch.stack([self.code[one] for one in track.sightings[-max(1, count) :]])
-            for track, count in zip(tracks, seen[0].sum(0).int().tolist(), strict=True)
-        ]
         state = State(
             position=torch.stack(paths, 1)[None],
             seen=seen,
-            code=torch.stack([known[-1] for known in codes])[None],
-            usual=torch.stack([known.mean(0) for known in codes])[None],
+            code=torch.stack([self.code[track.last] for track in tracks])[None],
             alive=torch.ones(1, len(tracks), dtype=torch.bool),
         )
         position, _ = self.model(state)

@@ -19,30 +19,14 @@ class State:
             there, else 0.0.
         code: [b, n, d + 3] appearance, scale's logarithm, depth and transparency's logit, as last
             seen or foreseen.
-        usual: [b, n, d + 3] the mean of the sightings' codes: what one frame shows is noisy.
         alive: [b, n] bool; the other rows are empty.
     """
 
     position: Tensor
     seen: Tensor
     code: Tensor
-    usual: Tensor
     alive: Tensor
 
     def sets(self, index: Tensor | slice) -> State:
         """Some of the b sets, or a set several times."""
         return State(*(getattr(self, field.name)[index] for field in fields(self)))
-
-
-def mean_sighting(code: Tensor, seen: Tensor) -> Tensor:
-    """What a history's sightings agree on.
-
-    Args:
-        code: [b, h, n, f].
-        seen: [b, h, n] bool.
-
-    Returns:
-        [b, n, f]; 0 for what was not seen.
-    """
-    weight = seen[..., None].to(code)
-    return (code * weight).sum(1) / weight.sum(1).clamp(min=1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlp.particles import LIVE, Particles, to_pixels
 from dynamics.identity import LinkConfig, Motion, constant_velocity, link
-from dynamics.state import State, mean_sighting
+from dynamics.state import State
 
 LOGIT = 6.0
 """Bound of a transparency's logit."""
@@ -204,22 +204,18 @@ def context_state(tracks: Tracks, chosen: list[int], history: int, rows: int) ->
     Returns:
         A State with b = 1; row i is identity chosen[i], alive if it is remembered.
     """
-    t, m = len(tracks), len(chosen)
+    t = len(tracks)
     position = torch.zeros(1, history, rows, 2)
     seen = torch.zeros(1, history, rows)
     code = torch.zeros(1, rows, tracks.code.shape[-1])
-    usual = torch.zeros_like(code)
     for slot, row in enumerate(chosen):
         position[0, :, slot] = last_frames(tracks.position[:, row], history)
-    recent = tracks.seen[-history:, chosen]  # (h, m)
-    seen[0, -min(t, history) :, :m] = recent.float()
-    frame = torch.arange(t)[:, None] * tracks.seen[:, chosen]
-    code[0, :m] = tracks.code[frame.argmax(0), chosen]  # of the last sighting
-    agreed = mean_sighting(tracks.code[None, -history:, chosen], recent[None])[0]
-    usual[0, :m] = torch.where(recent.any(0)[:, None], agreed, code[0, :m])
+        seen[0, -min(t, history) :, slot] = tracks.seen[-history:, row].float()
+        last = int(tracks.seen[:, row].nonzero()[-1])
+        code[0, slot] = tracks.code[last, row]
     alive = torch.zeros(1, rows, dtype=torch.bool)
-    alive[0, :m] = remembered(tracks)[chosen]
-    return State(position, seen, code, usual, alive)
+    alive[0, : len(chosen)] = remembered(tracks)[chosen]
+    return State(position, seen, code, alive)
 
 
 def last_frames(path: Tensor, history: int) -> Tensor:

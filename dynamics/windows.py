@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dynamics.state import State, mean_sighting
+from dynamics.state import State
 from dynamics.tracks import Tracks, fill
 
 
@@ -78,8 +78,7 @@ def gather(
     # that the particle has left, comes of what the history cannot know.
     lately = known[:, -1, :, None] > 0
     now = torch.where(lately, what[:, history - 1], what[:, history - 2])
-    usual = mean_sighting(what[:, :history], known > 0)
-    state = State(where[:, :history], known, now, usual, torch.from_numpy(alive))
+    state = State(where[:, :history], known, now, torch.from_numpy(alive))
     return Window(state, *(x[:, history:] for x in (where, what, sighted, gone)))
 
 
@@ -106,6 +105,5 @@ def with_other_looks(window: Window, deviation: Tensor) -> Window:
     d = len(deviation)
     shift = torch.zeros_like(window.state.code)
     shift[..., :d] = torch.randn_like(shift[..., :d]) * deviation
-    state = window.state
-    state = replace(state, code=state.code + shift, usual=state.usual + shift)
+    state = replace(window.state, code=window.state.code + shift)
     return replace(window, state=state, code=window.code + shift[:, None])

@@ -54,8 +54,7 @@ def scene(dynamics: GraphDynamics, b: int, live: int) -> State:
     position = (torch.rand(b, 1, PARTICLES, 2) * 1.6 - 0.8).expand(-1, history, -1, -1)
     alive = (torch.arange(PARTICLES) < live).expand(b, -1)
     seen = alive[:, None].expand(-1, history, -1).float()
-    code = torch.zeros(b, PARTICLES, codes)
-    return State(position, seen, code, code, alive)
+    return State(position, seen, torch.zeros(b, PARTICLES, codes), alive)
 
 
 def training_step(dynamics: GraphDynamics, live: int) -> Callable[[], None]:

@@ -20,7 +20,7 @@ from dynamics.image import image_loss
 from dynamics.losses import unrolled_loss
 from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
-from dynamics.state import State, mean_sighting
+from dynamics.state import State
 from dynamics.tracks import Tracks, decode_code, encode_code
 from dynamics.windows import Window, gather, window_starts
 from pipelines.calibrate import calibrate
@@ -80,14 +80,12 @@ def observed_state(dlp: ParticleModel, state: State, frames: Tensor) -> State:
     code = encode_code(found)
     code = code.gather(2, slot.expand(-1, -1, -1, code.shape[-1]))
     order = torch.arange(1, h + 1, device=ours.device)[None, :, None]
-    last = (ours * order).argmax(1, keepdim=True)[..., None]  # (b, 1, n, 1), the last sighting
+    last = (ours * order).argmax(1, keepdim=True)[..., None]  # (b, 1, n, 1), of its last sighting
     now = code.gather(1, last.expand(-1, -1, -1, code.shape[-1]))[:, 0]
-    known = ours.any(1)[..., None]
     return replace(
         state,
         position=torch.where(ours[..., None], position, state.position),
-        code=torch.where(known, now, state.code),
-        usual=torch.where(known, mean_sighting(code, ours), state.usual),
+        code=torch.where(ours.any(1)[..., None], now, state.code),
         seen=state.seen * ours,
     )
 

@@ -20,8 +20,7 @@ def state(b: int = 2, h: int = 4, n: int = 5, codes: int = 6, seed: int = 0) -> 
     alive = torch.ones(b, n, dtype=torch.bool)
     alive[:, -1] = False
     code = torch.randn(b, n, codes, generator=generator)
-    usual = code + 0.3 * torch.randn(b, n, codes, generator=generator)
-    return State(position, torch.ones(b, h, n), code, usual, alive)
+    return State(position, torch.ones(b, h, n), code, alive)
 
 
 def permuted(given: State, order: torch.Tensor) -> State:
@@ -30,7 +29,6 @@ def permuted(given: State, order: torch.Tensor) -> State:
         given.position[:, :, order],
         given.seen[:, :, order],
         given.code[:, order],
-        given.usual[:, order],
         given.alive[:, order],
     )
 

@@ -51,8 +51,7 @@ def fitted() -> Births:
 
 def nobody(b: int = 1, n: int = 100, h: int = 4) -> State:
     alive = torch.zeros(b, n, dtype=torch.bool)
-    code = torch.zeros(b, n, CODES)
-    return State(torch.zeros(b, h, n, 2), torch.zeros(b, h, n), code, code, alive)
+    return State(torch.zeros(b, h, n, 2), torch.zeros(b, h, n), torch.zeros(b, n, CODES), alive)
 
 
 def total(births: Births, state: State, steps: int, seed: int | None = None) -> torch.Tensor:

@@ -248,16 +248,6 @@ def test_looks_drift_no_further_however_long_the_forecast() -> None:
         codes = given.code.shape[-1]
         last.bias[2 : 2 + codes] = step
         last.bias[2 + codes :] = 100.0
-    given = replace(given, usual=given.code)
     drifted = joined(list(move(model, given, 400))).code[0, :, 0] - given.code[0, 0]
     assert torch.allclose(drifted[0], torch.tensor(step * (1 - HOMING)), rtol=1e-4)
     assert torch.allclose(drifted[-1], torch.tensor(step * (1 - HOMING) / HOMING), rtol=1e-3)
-
-
-def test_looks_come_back_to_the_usual_ones() -> None:
-    model, given = calm(), going(0.0, 0.0)
-    given = replace(given, usual=given.code + torch.arange(given.code.shape[-1]) - 2)
-    looks = joined(list(move(model, given, 200))).code[0, :, 0]
-    gap = given.usual[0, 0] - given.code[0, 0]
-    assert torch.allclose(looks[0] - given.code[0, 0], HOMING * gap, atol=1e-4)
-    assert torch.allclose(looks[-1], given.usual[0, 0], atol=0.01)

@@ -65,23 +65,20 @@ def test_looks_are_shifted_alike_all_through_a_window() -> None:
     shift = other.state.code - given.state.code
     assert torch.allclose(shift.std((0, 1)), torch.tensor([0.1, 1.0, 0, 0, 0, 0]), atol=0.06)
     assert torch.allclose(other.code - given.code, shift[:, None].expand_as(given.code), atol=1e-4)
-    assert torch.allclose(other.state.usual - given.state.usual, shift, atol=1e-4)
     assert torch.equal(other.state.position, given.state.position)
     assert torch.equal(other.position, given.position)
 
 
-def test_a_particle_looks_as_when_it_was_last_seen_and_usually_as_in_all_sightings() -> None:
+def test_a_particle_looks_as_when_it_was_last_seen() -> None:
     tracks = coasting(8, [(0.02, 0.0), (0.0, -0.03)])
     tracks.seen[3, 1] = False
     shown = torch.where(tracks.seen[..., None], torch.arange(8.0)[:, None, None], torch.tensor(2.0))
     tracks = replace(tracks, code=shown.expand_as(tracks.code))
     window = gather([tracks], torch.tensor([[0, 0]]), history=4, horizon=3, rows=2)
     assert window.state.code[0, :, 0].tolist() == [3.0, 2.0]
-    assert window.state.usual[0, :, 0].tolist() == [1.5, 1.0]
     context = replace(tracks, **{f.name: getattr(tracks, f.name)[:4] for f in fields(tracks)})
     known = context_state(context, [0, 1], history=4, rows=2)
     assert known.code[0, :, 0].tolist() == [3.0, 2.0]
-    assert known.usual[0, :, 0].tolist() == [1.5, 1.0]
 
 
 def test_what_will_have_left_looks_as_when_it_was_last_seen() -> None:
@@ -94,7 +91,6 @@ def test_what_will_have_left_looks_as_when_it_was_last_seen() -> None:
     known = context_state(context, [0, 1], history=4, rows=2)
     for one in (window.state, known):
         assert one.code[0, 1].tolist() == tracks.code[2, 1].tolist()
-        assert one.usual[0, 1].tolist() == tracks.code[2, 1].tolist()
     assert (window.code[0, :, 1, -1] == -6).all()
 
 
