@@ -164,6 +164,13 @@ def _evaluate_tracking(given: Namespace) -> None:
     evaluate_tracking(given.data, find_run(given.run), out=Path(given.out), limit=given.limit)
 
 
+def _evaluate_long(given: Namespace) -> None:
+    from pipelines.evaluate_long import evaluate_long
+    from pipelines.pretrained import find_run
+
+    evaluate_long(given.data, find_run(given.run), out=Path(given.out), limit=given.limit)
+
+
 def _regress_keypoints(given: Namespace) -> None:
     from pipelines.pretrained import find_run
     from pipelines.regress_keypoints import regress_keypoints
@@ -272,6 +279,7 @@ COMMANDS = {
     "evaluate-tracking": Command(
         "measure identity alone", options.evaluate_part, _evaluate_tracking
     ),
+    "evaluate-long": Command("measure a thousand steps", options.evaluate_part, _evaluate_long),
     "regress-keypoints": Command(
         "measure landmarks by linear regression", options.regress_keypoints, _regress_keypoints
     ),

@@ -177,7 +177,7 @@ def evaluate(parser: ArgumentParser) -> None:
 
 
 def evaluate_part(parser: ArgumentParser) -> None:
-    """The options of evaluate-dlp and evaluate-tracking."""
+    """The options of evaluate-dlp, evaluate-tracking and evaluate-long."""
     _source_and_run(parser)
     _output(parser)
 

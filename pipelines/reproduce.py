@@ -27,11 +27,12 @@ from pipelines.reproduce_page import page
 from pipelines.reproduce_summary import fill, place, summary
 from pipelines.signals import Interrupted
 
-CONTEXT, SAMPLES = 10, 20
+CONTEXT, SAMPLES, LONG_VIDEOS = 10, 20, 8
 MEASURED = {
     "stage1": "evaluate-dlp/stage1.json",
     "tracking": "evaluate-tracking/tracking.json",
     "forecast": "evaluate/report.json",
+    "long": "evaluate-long/long.json",
 }
 """What each measurement leaves in a run's folder."""
 
@@ -175,6 +176,7 @@ def measurements(case: Case, stage: int) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {
         "forecast": ("evaluate", *lengths, "--samples", str(SAMPLES))
     }
+    found["long"] = ("evaluate-long", "--limit", str(LONG_VIDEOS))
     if case.tracks:
         found["tracking"] = ("evaluate-tracking",)
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.evaluate_long import AT as AT_LONG
 from pipelines.evaluate_tracking import kept_long
 
 Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -83,6 +84,14 @@ def page(found: Found) -> str:
         "## Identity",
         "",
         *identity(found),
+        "",
+        "## A thousand steps",
+        "",
+        "Context 10, 8 videos. Energy: the mean squared speed over that of the first ten steps. "
+        "Drift: of those still there at the end, in standard deviations of the training videos' "
+        "looks. Sound: everything is finite, and on the canvas or gone.",
+        "",
+        *long(found),
         "",
     ]
     return "\n".join(lines)
@@ -195,6 +204,22 @@ def identity(found: Found) -> list[str]:
             rows.append([case, motion, *cells, spread([kept_long(one) for one in linked], 3)])
     head = ["data", "motion expected", "IDF1", "MOTA", "switches per 1,000"]
     return table([*head, "kept through 10 hidden frames"], rows)
+
+
+def long(found: Found) -> list[str]:
+    """What becomes of a thousand steps."""
+    rows = []
+    for case, seeds in found.items():
+        runs = [one["long"] for one in seeds.values() if "long" in one]
+        if not runs:
+            continue
+        cells = ["yes" if all(run["sound"] for run in runs) else "no"]
+        for key, digits in (("live", 1), ("energy", 2)):
+            columns = zip(*(run[key] for run in runs), strict=True)
+            cells += [spread(column, digits) for column in columns]
+        rows.append([case, *cells, spread([run["drift"] for run in runs], 2)])
+    at = [f"{name}, step {step}" for name in ("live", "energy") for step in AT_LONG]
+    return table(["data", "sound", *at, "drift of looks"], rows)
 
 
 def spread(values: Sequence[float | None], digits: int) -> str:

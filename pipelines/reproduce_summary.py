@@ -13,6 +13,7 @@ from pipelines.reproduce_page import (
     Found,
     identity,
     length,
+    long,
     sampled,
     spread,
     steps_of,
@@ -65,6 +66,7 @@ def summary(found: Found) -> str:
         ("**PSNR on moving pixels**, dB.", table(["", "", *steps], pixels)),
         ("**Sampled futures**, 20 of each.", sampled(found)),
         ("**Identity.**", identity(found)),
+        ("**A thousand steps**, and what is left of the squared speed.", long(found)),
     ]
     return "\n".join(line for title, lines in parts for line in (title, "", *lines, ""))
 

@@ -55,6 +55,9 @@ class Recorder:
                 "meta": meta,
                 "linked by": {"coast": {"videos": {"all": every}, "kept_by_hidden": KEPT}},
             }
+        if command == "evaluate-long":
+            lasting = {"live": [4, 4, 3, 2], "energy": [1.0, 0.9, None, 0.5]}
+            return "long.json", {"meta": meta, "sound": seed < 1, "drift": 0.1, **lasting}
         curve = {"per_step": {"mean": [seed + step for step in range(1, 11)]}}
         methods = {"model": curve, "copy-last": curve}
         particles = {"error of the best of 20 samples, px": {"mean": 0.5 + seed}}
@@ -92,11 +95,12 @@ def test_the_order_and_what_each_case_takes(tmp_path: Path) -> None:
     record = Recorder()
     reproduce(tmp_path / "out", tmp_path / "page.md", 1, cases=MADE, run=record)
     names = [(Path(words[words.index("--run") + 1]).parent.name, words[0]) for words in record.said]
-    balls = ["train-dlp", "evaluate-dlp", "train-dynamics", "evaluate", "evaluate-tracking"]
+    balls = ["train-dlp", "evaluate-dlp", "train-dynamics", "evaluate", "evaluate-long"]
+    balls.append("evaluate-tracking")
     assert names == [
         *(("balls", name) for name in balls),
         *(("pictures", name) for name in balls[:2]),
-        *(("street", name) for name in balls[:4]),
+        *(("street", name) for name in balls[:5]),
     ]
 
 
@@ -114,6 +118,8 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
     )
     assert "| balls | 10 | – | – | 1.50 (0.50 to 2.50) |" in text
     assert "| balls | coast | 0.900 | 0.800 | 1.5 | 0.875 |" in text
+    lasting = "no | 4.0 | 4.0 | 3.0 | 2.0 | 1.00 | 0.90 | – | 0.50 | 0.10 |"
+    assert f"| balls | {lasting}" in text
     assert "Machine: abacus, 2 cores, Python 3.11, torch 2.13." in text
 
 
@@ -124,7 +130,7 @@ def test_a_video_is_a_case_of_its_own_and_stays_on_the_page(tmp_path: Path) -> N
     reproduce(tmp_path / "out", page, 1, video="films/balls.mp4", run=record, **words)  # type: ignore[arg-type]
     assert [words[0] for words in record.said] == [
         *("train-dlp", "evaluate-dlp"),
-        *("train-dlp", "evaluate-dlp", "train-dynamics", "evaluate"),
+        *("train-dlp", "evaluate-dlp", "train-dynamics", "evaluate", "evaluate-long"),
     ]
     assert (tmp_path / "out" / "video-balls" / "0").is_dir()
     reproduce(tmp_path / "out", page, 1, run=Recorder(), **words)  # type: ignore[arg-type]
