@@ -35,7 +35,7 @@ KINDS: dict[str, type] = {
 }
 INDEX = "index.json"
 LARGEST_INDEX = 1 << 28  # bytes; 20,000 videos take 3 MB
-BLOCK = 1 << 20  # bytes
+BLOCK = 1 << 16  # bytes
 
 
 class ArrayWriter:
