@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dlp.arithmetic import exact
+
 ODD = 0.06
 """Of the range [0, 1]: pixels that are off by this count half, they may be things."""
 HOLD = 1e-3
@@ -31,11 +33,14 @@ def backdrop(background: Tensor, image: Tensor) -> Tensor:
     still = background.expand_as(image)
     lit = relight(still, image)
     shift = shift_of(still, image)
-    if not shift.any():
+    rows = shift.any(-1).nonzero()[:, 0]  # frames that may be shaken
+    if not len(rows):
         return lit
-    followed = relight(moved(still, shift), image)
-    better = odd(followed, image) < CLEARER * odd(lit, image)
-    return torch.where(better[:, None, None, None], followed, lit)
+    shaken = image[rows]
+    followed = relight(moved(still[rows], shift[rows]), shaken)
+    better = odd(followed, shaken) < CLEARER * odd(lit[rows], shaken)
+    lit[rows[better]] = followed[better]
+    return lit
 
 
 def odd(background: Tensor, image: Tensor) -> Tensor:
@@ -103,17 +108,17 @@ def relight(background: Tensor, image: Tensor) -> Tensor:
         [b, c, h, w].
     """
     still, seen = background.flatten(2), image.flatten(2)  # (b, c, p)
+    # Moments about the plain means: small numbers, so that their differences keep their digits.
+    middle, height = still.mean(-1, keepdim=True), seen.mean(-1, keepdim=True)
+    x, y = still - middle, seen - height
+    powers = torch.cat([x, y, x * x, x * y], 1)  # (b, 4c, p)
     lit = still
     for _ in range(ROUNDS):
-        off = ((seen - lit) / ODD).square().mean(1, keepdim=True)  # (b, 1, p)
-        weight = 1 / (1 + off)
-        weight = weight / weight.sum(-1, keepdim=True)
-        centre, level = (
-            (weight * still).sum(-1, keepdim=True),
-            (weight * seen).sum(-1, keepdim=True),
-        )
-        spread = still - centre
-        together = (weight * spread * (seen - level)).sum(-1, keepdim=True)
-        gain = (together + HOLD) / ((weight * spread.square()).sum(-1, keepdim=True) + HOLD)
-        lit = level + gain * spread
+        off = ((seen - lit) / ODD).square().mean(1)
+        weight = 1 / (1 + off)  # (b, p)
+        with exact(image):
+            sums = powers @ weight[..., None]  # (b, 4c, 1)
+        mx, my, mxx, mxy = (sums / weight.sum(-1)[:, None, None]).chunk(4, 1)
+        gain = (mxy - mx * my + HOLD) / (mxx - mx * mx + HOLD)
+        lit = torch.addcmul(my + height - gain * (mx + middle), gain, still)
     return lit.view_as(image)

@@ -58,7 +58,9 @@ class PatchDecoder(nn.Module):
         )
         # Alpha starts as a soft disc, so that a patch first learns to lie on its object.
         steps = (torch.arange(config.glimpse) + 0.5) * 2 / config.glimpse - 1
-        self.register_buffer("disc", 2 - 3 * (steps[:, None] ** 2 + steps**2), persistent=False)
+        disc = torch.zeros(4, config.glimpse, config.glimpse)
+        disc[3] = 2 - 3 * (steps[:, None] ** 2 + steps**2)
+        self.register_buffer("disc", disc, persistent=False)
 
     def forward(self, appearance: Tensor) -> Tensor:
         """[b, k, d] to logits [b, k, 4, p, p]."""
@@ -66,8 +68,7 @@ class PatchDecoder(nn.Module):
         seeds = rearrange(
             self.linear(appearance), "b k (c i j) -> (b k) c i j", i=self.cells, j=self.cells
         )
-        logits = self.convolutions(seeds)
-        logits = torch.cat([logits[:, :3], logits[:, 3:] + self.disc], 1)
+        logits = self.convolutions(seeds).to(appearance.dtype) + self.disc
         return rearrange(logits, "(b k) c i j -> b k c i j", k=k)
 
 
@@ -105,8 +106,9 @@ def composite(
         size,
         window_side(p, max_scale),
     )
-    log_clear = accumulate(torch.log1p(-values[:, :, :1].clamp(max=0.999)), index, size)
-    sums = accumulate(values[:, :, 1:], index, size)
+    opacity, rest = values.split([1, 4], 2)  # their gradients are joined, not added up
+    log_clear = accumulate(torch.log1p(-opacity.clamp(max=0.999)), index, size)
+    sums = accumulate(rest, index, size)
     mask = 1 - log_clear.exp()  # (b, 1, h, w)
     foreground = mask * sums[:, 1:] / (sums[:, :1] + 1e-5)
     return foreground + (1 - mask) * background, foreground, mask
@@ -144,14 +146,16 @@ class ObjectDecoder(nn.Module):
             cover: in place of `cover()`.
         """
         logits = self.patch(particles.appearance)
-        alpha_logits = logits[:, :, 3:]
         if alpha_noise:
-            alpha_logits = alpha_logits + alpha_noise * torch.randn_like(alpha_logits)
-        patches = torch.cat([logits[:, :, :3], alpha_logits], 2).sigmoid()
-        alpha = patches[:, :, 3:] * particles.transparency[..., None, None, None]
+            colours, opacity = logits.split([3, 1], 2)
+            noise = alpha_noise * torch.randn_like(opacity)
+            logits = torch.cat([colours, opacity + noise], 2)
+        patches = logits.sigmoid()
+        rgb, alpha = patches.split([3, 1], 2)
+        alpha = alpha * particles.transparency[..., None, None, None]
         background = self.background.expand(len(alpha), -1, -1, -1)
         image, foreground, mask = composite(
-            patches[:, :, :3], alpha, particles, background, particles.scale, self.max_scale
+            rgb, alpha, particles, background, particles.scale, self.max_scale
         )
         clear = 1 - (self.cover() if cover is None else cover)
         image = background + clear * (image - background)

@@ -8,6 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from dlp.arithmetic import exact
 from dlp.config import DLPConfig
 from dlp.glimpse import crop
 from dlp.prior import block
@@ -68,8 +69,9 @@ class GlimpseEncoder(nn.Module):
         h, w = image.shape[-2:]
         k = scale.shape[1]
         glimpses = rearrange(crop(image, position, scale, self.glimpse), "b k c i j -> (b k) c i j")
-        hidden = self.hidden(self.trunk(glimpses).flatten(1))
-        out = rearrange(self.head(hidden), "(b k) n -> b k n", k=k)
+        hidden = self.hidden(self.trunk(glimpses).flatten(1)).to(image.dtype)
+        with exact(image):
+            out = rearrange(self.head(hidden), "(b k) n -> b k n", k=k)
         offset, log_variance, size, transparency, depth, mean, log_appearance = out.split(
             [2, 2, 1, 1, 1, self.features, self.features], -1
         )

@@ -7,6 +7,8 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
+from dlp.arithmetic import exact
+
 
 def crop(image: Tensor, position: Tensor, scale: Tensor, side: int) -> Tensor:
     """Differentiable crops of side `side * scale` pixels (spatial transformer; DLP, section 4.1).
@@ -95,7 +97,8 @@ def splat(
     local = (pixels - centre[..., None]) / scale[..., None, None] + (p - 1) / 2
     cells = torch.arange(p, device=patches.device, dtype=patches.dtype)
     weights = F.relu(1 - (local[..., None] - cells).abs())  # (b, k, 2, window, p)
-    values = weights[:, :, None, 1] @ patches @ weights[:, :, None, 0].transpose(-1, -2)
+    with exact(patches):
+        values = weights[:, :, None, 1] @ patches @ weights[:, :, None, 0].transpose(-1, -2)
     x, y = pixels[:, :, 0, None, :], pixels[:, :, 1, :, None]
     inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
     return values, torch.where(inside, y * w + x, h * w)

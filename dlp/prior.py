@@ -8,6 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from dlp.arithmetic import exact
 from dlp.config import DLPConfig
 
 
@@ -62,7 +63,7 @@ class PatchPrior(nn.Module):
             image: [b, 6, h, w], the frame and its difference from the background.
         """
         h, w = image.shape[-2:]
-        out = self.head(self.features(image))  # (b, cells^2 + 1, rows, columns)
+        out = self.head(self.features(image)).to(image.dtype)  # (b, cells^2 + 1, rows, columns)
         rows, columns = out.shape[-2:]
         heat = rearrange(out[:, :-1], "b n r c -> b (r c) n").softmax(-1)
         steps = (torch.arange(self.cells, device=image.device) + 0.5) / self.cells
@@ -73,6 +74,7 @@ class PatchPrior(nn.Module):
             indexing="ij",
         )
         corner = torch.stack([c, r], -1).flatten(0, 1)  # (m, 2), in patches
-        pixels = (corner + heat @ inside) * self.patch
+        with exact(image):
+            pixels = (corner + heat @ inside) * self.patch
         position = pixels * 2 / pixels.new_tensor([w, h]) - 1
         return Proposals(position, out[:, -1].flatten(1))

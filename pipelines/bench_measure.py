@@ -53,7 +53,9 @@ class Training:
             glimpse=case.glimpse,
         )
         self.model = DLP(config, (case.size, case.size))
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=0.0)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=RATE, weight_decay=0.0, fused=True
+        )
         self.image = torch.rand(case.batch, 3, case.size, case.size)
 
     def step(self) -> None:

@@ -47,11 +47,12 @@ class EngineConfig:
     """Devices (on a CPU: processes) on each machine."""
     nodes: int = 1
     """Machines."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Arithmetic of the forward pass; weights stay in 32 bits."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """Arithmetic of the forward pass; weights stay in 32 bits. auto: bf16-mixed for stage 1 with
+    model dlp on a CPU that has instructions for it, else 32-true."""
 
     def __post_init__(self) -> None:
-        precisions = ("32-true", "bf16-mixed", "16-mixed")
+        precisions = ("auto", "32-true", "bf16-mixed", "16-mixed")
         rules = [
             (self.batch >= 1, "batch", "at least 1"),
             (self.accumulate >= 1, "accumulate", "at least 1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -11,17 +12,24 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from data.errors import UserError
+from pipelines.config import EngineConfig
 from pipelines.stage import Stage
 from pipelines.together import remember
 
 
-@functools.cache
-def start_fabric(accelerator: str, devices: int, nodes: int, precision: Any) -> Fabric:
-    """The processes and devices, started once and shared by both stages.
+def start_fabric(config: EngineConfig) -> Fabric:
+    """The processes and devices, started once and shared by all stages.
 
     Raises:
         UserError: the machine does not have them.
     """
+    # bfloat16 needs none of Fabric's help, and stages that differ in it share their processes.
+    precision = "16-mixed" if config.precision == "16-mixed" else "32-true"
+    return _start(config.accelerator, config.devices, config.nodes, precision)
+
+
+@functools.cache
+def _start(accelerator: str, devices: int, nodes: int, precision: Any) -> Fabric:
     try:
         fabric = Fabric(
             accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision
@@ -57,17 +65,40 @@ class Sealed:
         self.batch = batch
 
 
-class LossModule(nn.Module):
-    """The stage's loss as a forward pass, for Fabric to cast and to average over processes."""
+def takes_bfloat16(precision: str, stage: Stage, device: torch.device) -> bool:
+    """Whether a stage's forward pass runs in bfloat16, where that may be.
 
-    def __init__(self, stage: Stage) -> None:
+    Left to choose, it does on a CPU with instructions for it (without them it is slower), if it was
+    found as good for the stage.
+    """
+    if precision != "auto":
+        return precision == "bf16-mixed"
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    quick = device.type == "cpu" and any(known.get(k) for k in ("avx512_bf16", "amx_bf16"))
+    return quick and getattr(stage, "bfloat16", False)
+
+
+class LossModule(nn.Module):
+    """The stage's loss as a forward pass, for Fabric to average over processes.
+
+    Args:
+        stage: whose loss it is.
+        narrow: whether in bfloat16, where that may be.
+    """
+
+    def __init__(self, stage: Stage, narrow: bool) -> None:
         super().__init__()
         self.model = stage.model
         self.compute = stage.loss
+        self.narrow = narrow
 
     def forward(self, sealed: Sealed, step: int, progress: float) -> tuple[Tensor, dict]:
         """The total, and the detached terms."""
-        loss = self.compute(sealed.batch, step, progress)
+        device = next(self.model.parameters()).device
+        # Fabric's own autocast, in 16-mixed, stays as it is.
+        narrow = torch.autocast(device.type, torch.bfloat16) if self.narrow else nullcontext()
+        with narrow:
+            loss = self.compute(sealed.batch, step, progress)
         return loss.total, {name: term.detach() for name, term in loss.terms.items()}
 
 

@@ -26,7 +26,15 @@ from torch import Tensor
 from data.errors import UserError
 from pipelines.checkpoint import checkpoint_root, last_good, list_checkpoints, save_checkpoint
 from pipelines.config import EngineConfig, plain
-from pipelines.devices import LossModule, Sealed, agree, mean_terms, start_fabric, to_device
+from pipelines.devices import (
+    LossModule,
+    Sealed,
+    agree,
+    mean_terms,
+    start_fabric,
+    takes_bfloat16,
+    to_device,
+)
 from pipelines.lock import hold_run
 from pipelines.progress import Bar, Rate
 from pipelines.restore import check_moments, restore
@@ -85,7 +93,7 @@ def train(
             finite.
         Interrupted: Ctrl-C or SIGTERM; the run is saved and can be resumed.
     """
-    fabric = start_fabric(config.accelerator, config.devices, config.nodes, config.precision)
+    fabric = start_fabric(config)
     lock = hold_run(run) if fabric.is_global_zero else contextlib.nullcontext()
     with lock, Signals() as signals:
         root = checkpoint_root(run, stage.name)
@@ -107,7 +115,8 @@ def train(
             fused=config.precision != "16-mixed",
         )
         peaks = [group["lr"] for group in optimizer.param_groups]
-        module, optimizer = fabric.setup(LossModule(stage), optimizer)
+        narrow = takes_bfloat16(config.precision, stage, fabric.device)
+        module, optimizer = fabric.setup(LossModule(stage, narrow), optimizer)
         if state:
             # Moments come from the checkpoint, settings from the config.
             parameters = [p for group in optimizer.param_groups for p in group["params"]]

@@ -76,7 +76,7 @@ def fine_tune(
         dataset = open_data(data, dlp.frames)
         check_size(dlp, dataset.whole, data)
         check_own(dlp, dataset, run)
-        fabric = start_fabric(engine.accelerator, engine.devices, engine.nodes, engine.precision)
+        fabric = start_fabric(engine)
         key = f"{dlp.digest}-{dataset.fingerprint}"
         with reporting() as progress:
             cache = out / "joint" / "particles"

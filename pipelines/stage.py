@@ -24,7 +24,8 @@ class Stage(Protocol):
     """What is trained: a model, its data, its loss, its validation.
 
     A stage may have a method `parameter_groups()` too, giving torch's parameter groups with
-    peak rates of their own; else every parameter has the config's.
+    peak rates of their own; else every parameter has the config's. If its attribute `bfloat16`
+    is true, its loss was found as good in bfloat16, where there are instructions for it.
     """
 
     name: str

@@ -90,6 +90,7 @@ class DLPStage:
             self.model = build_model(self.dlp, self.dataset.size, training=True)
         except ValueError as error:
             raise UserError(str(error)) from error
+        self.bfloat16 = self.dlp.model == "dlp"
         self.pool = FramePool(self.dataset.train)
         self.model.start_from(median_image(self.dataset.train))
 

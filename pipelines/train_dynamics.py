@@ -244,7 +244,7 @@ def train_dynamics(
         dataset = open_data(data, dlp.frames)
         check_size(dlp, dataset.whole, data)
         check_own(dlp, dataset, run)
-        fabric = start_fabric(stage2.accelerator, stage2.devices, stage2.nodes, stage2.precision)
+        fabric = start_fabric(stage2)
         started = time.monotonic()
         with reporting() as progress:
             key = f"{dlp.digest}-{dataset.fingerprint}"
