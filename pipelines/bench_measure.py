@@ -10,8 +10,8 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ from pipelines.bench_cost import operators, timed
 from pipelines.bench_dynamics import measure_dynamics
 from pipelines.bench_landmarks import measure_landmarks
 from pipelines.config import STAGE1
+from pipelines.devices import has_bfloat16
 from pipelines.results import machine
 
 ROUNDS = 3  # at least, whatever they take
@@ -46,6 +47,7 @@ class Training:
 
     def __init__(self, case: Case) -> None:
         torch.manual_seed(0)
+        self.narrow = has_bfloat16()
         config = DLPConfig(
             particles=case.particles,
             n_prior=case.proposals,
@@ -61,35 +63,50 @@ class Training:
     def step(self) -> None:
         """Loss, backward, clip, step."""
         self.optimizer.zero_grad()
-        self.model.loss(self.image, 1.0).total.backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.narrow):
+            loss = self.model.loss(self.image, 1.0)
+        loss.total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), STAGE1.clip)
         self.optimizer.step()
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """While entered, steps are in float32 alone."""
+        narrow, self.narrow = self.narrow, False
+        try:
+            yield
+        finally:
+            self.narrow = narrow
 
 
 def measure_speed(case: Case, seconds: float, naive: bool) -> dict[str, Any]:
     """Images a second of training, encoding and decoding, and of the same with full canvases."""
     training = Training(case)
     model, image = training.model, training.image
-    found = {"train": alternate(training.step, case.batch, seconds, naive)}
+    slow = full_canvas if naive else None
+    found = {"train": alternate(training.step, case.batch, seconds, slow)}
     model.eval()
     with torch.no_grad():
         particles = model.encode(image).particles
-        found["encode"] = alternate(lambda: model.encode(image), case.batch, seconds, naive)
-        found["decode"] = alternate(lambda: model.decode(particles), case.batch, seconds, naive)
+        found["encode"] = alternate(lambda: model.encode(image), case.batch, seconds, slow)
+        found["decode"] = alternate(lambda: model.decode(particles), case.batch, seconds, slow)
     return found
 
 
+Way = Callable[[], AbstractContextManager[None]]
+"""Makes a context in which some work is done another way."""
+
+
 def alternate(
-    work: Callable[[], object], batch: int, seconds: float, naive: bool
+    work: Callable[[], object], batch: int, seconds: float, slow: Way | None
 ) -> dict[str, float]:
-    """Images a second of some work; the naive way takes turns with it, for a paired ratio.
+    """Images a second of some work; a slower way takes turns with it, for a paired ratio.
 
     Returns:
-        fast, and with `naive` also naive, both images/s from medians over the rounds, and ratio,
-        the median of the naive time over the fast one's of the same round.
+        fast, and with `slow` also naive, both images/s from medians over the rounds, and ratio,
+        the median of the slow time over the fast one's of the same round.
     """
-    ways: list[Callable[[], AbstractContextManager[None]]] = [nullcontext]
-    ways += [full_canvas] if naive else []
+    ways: list[Way] = [nullcontext, *([slow] if slow else [])]
     rounds: list[list[float]] = []
     started = time.perf_counter()
     while len(rounds) <= ROUNDS or time.perf_counter() - started < seconds * len(ways):
@@ -100,7 +117,7 @@ def alternate(
     columns = list(zip(*rounds[1:], strict=True))  # the first prepares: memory, kernels
     rates = [batch / statistics.median(column) for column in columns]
     found = dict(zip(("fast", "naive"), rates, strict=False))
-    if naive:
+    if slow:
         found["ratio"] = statistics.median(slow / fast for fast, slow in zip(*columns, strict=True))
     return found
 
@@ -158,13 +175,14 @@ def _bytes(tensor: Tensor) -> int:
 def measure_cost(case: Case, seconds: float) -> dict[str, Any]:
     """Operations, bytes and seconds of a training step, and where they go."""
     training = Training(case)
-    rate = alternate(training.step, case.batch, seconds, naive=False)["fast"]
+    speed = alternate(training.step, case.batch, seconds, training.full)
     with FlopCounterMode(display=False) as arithmetic:
         training.step()
     with Traffic() as traffic:
         training.step()
     return {
-        "seconds": case.batch / rate,
+        "seconds": case.batch / speed["fast"],
+        "float32": {"rate": speed["naive"], "ratio": speed["ratio"]},
         "flops": arithmetic.get_total_flops(),
         "bytes": traffic.bytes,
         "operators": operators(training.step),
@@ -176,11 +194,16 @@ def measure_machine(seconds: float) -> dict[str, Any]:
     one, other = torch.rand(2, MATRIX, MATRIX)
     source, target = torch.rand(2, COPIED)
     product = _best(lambda: torch.mm(one, other), seconds)
+    narrow = has_bfloat16()
+    one, other = (one.bfloat16(), other.bfloat16()) if narrow else (one, other)
+    trained = _best(lambda: torch.mm(one, other), seconds)
     copy = _best(lambda: target.copy_(source), seconds)
     return {
         **machine(),
         "threads": torch.get_num_threads(),
         "gflops": 2 * MATRIX**3 / product / 1e9,
+        "bfloat16": narrow,
+        "trained_gflops": 2 * MATRIX**3 / trained / 1e9,
         "gbytes": 2 * source.nbytes / copy / 1e9,
     }
 

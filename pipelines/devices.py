@@ -65,17 +65,21 @@ class Sealed:
         self.batch = batch
 
 
+def has_bfloat16() -> bool:
+    """Whether the CPU has instructions for bfloat16: without them it is slower."""
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def takes_bfloat16(precision: str, stage: Stage, device: torch.device) -> bool:
     """Whether a stage's forward pass runs in bfloat16, where that may be.
 
-    Left to choose, it does on a CPU with instructions for it (without them it is slower), if it was
-    found as good for the stage.
+    Left to choose, it does on a CPU with instructions for it, if it was found as good for the
+    stage.
     """
     if precision != "auto":
         return precision == "bf16-mixed"
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    quick = device.type == "cpu" and any(known.get(k) for k in ("avx512_bf16", "amx_bf16"))
-    return quick and getattr(stage, "bfloat16", False)
+    return getattr(stage, "bfloat16", False) and device.type == "cpu" and has_bfloat16()
 
 
 class LossModule(nn.Module):

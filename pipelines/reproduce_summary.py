@@ -80,13 +80,13 @@ def place(file: Path) -> tuple[str, str]:
     try:
         whole = file.read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise UserError(f"--readme {file}: cannot be read: {error}") from error
+        raise UserError(f"{file}: cannot be read: {error}") from error
     before, begin, rest = whole.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise UserError(
-            f"--readme {file}: has no place for the results: put the lines {BEGIN} and {END} where "
-            "they are to be"
+            f"{file}: has no place for the results: put the lines {BEGIN} and {END} where they are "
+            "to be"
         )
     return before, after
 

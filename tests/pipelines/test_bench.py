@@ -15,6 +15,7 @@ from PIL import Image
 from data.errors import UserError
 from dlp import decoder, encoder, glimpse, model
 from dlp.config import DLPConfig
+from dlp.reference import full_canvas
 from pipelines import bench, bench_measure
 from pipelines.bench import BEGIN, END, PIXELS, SIZES, Case, child
 from pipelines.bench_measure import Traffic
@@ -41,6 +42,7 @@ def made(task: str, case: dict[str, Any] | None = None, **options: Any) -> dict[
     """Made figures: training takes 1 ms a particle (naive: 2), and grows with the pixels."""
     if task == "machine":
         numbers = {"cores": 2, "threads": 1, "gflops": 100.0, "gbytes": 10.0}
+        numbers |= {"bfloat16": True, "trained_gflops": 200.0}
         return {"machine": "abacus", "python": "3.11", "torch": "2.13", **numbers}
     operator = {"name": "aten::mm", "milliseconds": 12.0, "share": 0.6, "calls": 3.0}
     if task == "dynamics":
@@ -51,7 +53,9 @@ def made(task: str, case: dict[str, Any] | None = None, **options: Any) -> dict[
         return {"train": 60.0, "encode": 200.0, "peak": 500.0, "imports": 200.0}
     assert case is not None
     if task == "cost":
-        return {"seconds": 0.02, "flops": 1e9, "bytes": 5e7, "operators": [operator]}
+        full = {"rate": 40.0, "ratio": 1.25}
+        work = {"seconds": 0.02, "flops": 1e9, "bytes": 5e7, "operators": [operator]}
+        return {**work, "float32": full}
     if task == "memory":
         return {"peak": 700.0 if options["naive"] else 300.0, "imports": 200.0}
     rate = 1e3 / case["particles"] * (64 / case["size"]) ** 2
@@ -85,6 +89,10 @@ def test_cases_are_sized_as_the_presets_and_fit_the_model() -> None:
         training.step()
         after = training.model.parameters()
         assert any(not torch.equal(x, y) for x, y in zip(before, after, strict=True))
+        training.narrow = True
+        with training.full():
+            assert not training.narrow
+        assert training.narrow
 
 
 def test_a_quick_run_measures_everything_and_keeps_what_was_written_by_hand(
@@ -144,7 +152,7 @@ def test_the_full_table_compares_growth_and_leaves_out_what_does_not_fit(
     memory = page.split("### Peak memory")[1]
     assert table_row(memory, 64, 8, 10)[3:] == ["**300**", "100", "700", "500", "5.00"]
     limits = table_row(page, "64 px, K 10, batch 32")
-    assert limits[1:] == ["20.0", "1.00", "10.0", "50%", "0.05", "5.0", "25%"]
+    assert limits[1:] == ["20.0", "1.00", "5.0", "25%", "0.05", "5.0", "25%", "40", "1.25"]
     with Image.open(tmp_path / "growth.png") as image:
         assert image.format == "PNG"
 
@@ -176,7 +184,7 @@ def test_the_naive_way_takes_turns_and_the_first_round_does_not_count(
         return next(clock)
 
     monkeypatch.setattr(bench_measure, "timed", measured)
-    found = bench_measure.alternate(lambda: None, 8, 0.0, naive=True)
+    found = bench_measure.alternate(lambda: None, 8, 0.0, full_canvas)
     assert way == ["fast", "naive"] * 4
     assert found == pytest.approx({"fast": 80.0, "naive": 20.0, "ratio": 4.0})
 
