@@ -29,9 +29,10 @@ demo: .venv/installed
 bench: .venv/installed
 	$(BIN)/particlecast bench
 
-# Some three hours for all seeds; stopped, it goes on. VIDEO=vtest.avi adds a video of yours.
+# Some five hours for all seeds; stopped, it goes on. VIDEO=vtest.avi adds a video of yours.
 results: .venv/installed
 	$(BIN)/particlecast results --pretrained pipelines/pretrained --readme README.md $(if $(VIDEO),--video $(VIDEO))
+	$(BIN)/python -m pipelines.compare_keypoints --out runs/keypoints --page docs/faces.md
 
 # Packages are found where they lie (compat mode), so that editing them needs no new installation.
 .venv/installed: setup.cfg pyproject.toml constraints.txt

@@ -74,8 +74,8 @@ CASES = (
         options=(*LARGE, "--dlp.centre", "400"),
     ),
 )
-"""The bundled worlds, and the steps that two idle cores do in 3 minutes of stage 1, of 16 images each
-at 280 images a second (shapes at most 5, at 128 pixels 12), and in 5 minutes of stage 2."""
+"""The bundled worlds, and the steps that two idle cores do in 3 minutes of stage 1, of 16 images
+each at 280 images a second (shapes at most 5, at 128 pixels 12), and in 5 minutes of stage 2."""
 
 PRETRAINED = ("billiards", "traffic", "clevrer")
 """Cases whose first run comes with the package."""
