@@ -32,6 +32,7 @@ bench: .venv/installed
 # Some five hours for all seeds; stopped, it goes on. VIDEO=vtest.avi adds a video of yours.
 results: .venv/installed
 	$(BIN)/particlecast results --pretrained pipelines/pretrained --readme README.md $(if $(VIDEO),--video $(VIDEO))
+	$(BIN)/particlecast bench
 	$(BIN)/python -m pipelines.compare_keypoints --out runs/keypoints --page docs/faces.md
 
 # Packages are found where they lie (compat mode), so that editing them needs no new installation.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import nullcontext
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -71,15 +71,16 @@ def has_bfloat16() -> bool:
     return any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
-def takes_bfloat16(precision: str, stage: Stage, device: torch.device) -> bool:
-    """Whether a stage's forward pass runs in bfloat16, where that may be.
+def settled(config: EngineConfig, stage: Stage, device: torch.device) -> EngineConfig:
+    """The settings with `precision: auto` made what it stands for.
 
-    Left to choose, it does on a CPU with instructions for it, if it was found as good for the
+    It is bf16-mixed on a CPU with instructions for bfloat16, if that was found as good for the
     stage.
     """
-    if precision != "auto":
-        return precision == "bf16-mixed"
-    return getattr(stage, "bfloat16", False) and device.type == "cpu" and has_bfloat16()
+    if config.precision != "auto":
+        return config
+    narrow = getattr(stage, "bfloat16", False) and device.type == "cpu" and has_bfloat16()
+    return replace(config, precision="bf16-mixed" if narrow else "32-true")
 
 
 class LossModule(nn.Module):

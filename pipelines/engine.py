@@ -31,8 +31,8 @@ from pipelines.devices import (
     Sealed,
     agree,
     mean_terms,
+    settled,
     start_fabric,
-    takes_bfloat16,
     to_device,
 )
 from pipelines.lock import hold_run
@@ -115,7 +115,8 @@ def train(
             fused=config.precision != "16-mixed",
         )
         peaks = [group["lr"] for group in optimizer.param_groups]
-        narrow = takes_bfloat16(config.precision, stage, fabric.device)
+        config = settled(config, stage, fabric.device)
+        narrow = config.precision == "bf16-mixed"
         module, optimizer = fabric.setup(LossModule(stage, narrow), optimizer)
         if state:
             # Moments come from the checkpoint, settings from the config.
