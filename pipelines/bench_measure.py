@@ -34,8 +34,20 @@ from pipelines.results import machine
 
 ROUNDS = 3  # at least, whatever they take
 MATRIX, COPIED = 1024, 2**25
+THINGS = 5  # in a frame
 RATE = 1e-6
 """A learning rate that leaves the model where it began: later steps are the same work."""
+
+
+def still_camera(case: Case) -> Tensor:
+    """Frames [b, 3, size, size] of things before a background that stays where it is."""
+    image = torch.rand(3, case.size, case.size).repeat(case.batch, 1, 1, 1)
+    side = case.size // 8
+    for frame in image:
+        for _ in range(THINGS):
+            x, y = torch.randint(case.size - side, (2,)).tolist()
+            frame[:, y : y + side, x : x + side] = torch.rand(3, 1, 1)
+    return image
 
 
 class Training:
@@ -58,7 +70,8 @@ class Training:
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=RATE, weight_decay=0.0, fused=True
         )
-        self.image = torch.rand(case.batch, 3, case.size, case.size)
+        self.image = still_camera(case)
+        self.model.start_from(self.image.median(0).values)
 
     def step(self) -> None:
         """Loss, backward, clip, step."""

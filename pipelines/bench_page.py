@@ -51,7 +51,8 @@ def generated(results: Row) -> list[str]:
         "particle (`dlp/reference.py`), by turns in the same process, so that the ratio is paired. "
         "Patch and glimpse are an eighth and a quarter of the frame (at 96 and 192 pixels "
         "the patch is 8 and 16), n_prior is 2 K and at least 20. A training step is loss, "
-        "backward, clip and Adam, after the warm-up.",
+        "backward, clip and Adam, after the warm-up; frames are a still camera's, of five things "
+        "before a background.",
         "",
     ]
     if results["quick"]:

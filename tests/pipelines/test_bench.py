@@ -14,6 +14,7 @@ from PIL import Image
 
 from data.errors import UserError
 from dlp import decoder, encoder, glimpse, model
+from dlp.backdrop import shift_of
 from dlp.config import DLPConfig
 from dlp.reference import full_canvas
 from pipelines import bench, bench_measure
@@ -187,6 +188,16 @@ def test_the_naive_way_takes_turns_and_the_first_round_does_not_count(
     found = bench_measure.alternate(lambda: None, 8, 0.0, full_canvas)
     assert way == ["fast", "naive"] * 4
     assert found == pytest.approx({"fast": 80.0, "naive": 20.0, "ratio": 4.0})
+
+
+def test_frames_are_of_a_still_camera() -> None:
+    image = bench_measure.still_camera(Case(64, 3, 9))
+    assert image.shape == (9, 3, 64, 64)
+    still = image.median(0).values
+    moving = (image != still).any(1).float().mean((1, 2))
+    assert (moving > 0.03).all()
+    assert (moving < 0.09).all()
+    assert not shift_of(still.expand_as(image), image).any()
 
 
 def test_traffic_is_what_operators_read_and_write() -> None:
