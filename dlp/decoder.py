@@ -79,6 +79,7 @@ def composite(
     background: Tensor,
     scale: Tensor,
     max_scale: float,
+    clear: Tensor | float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Paste the patches over the background, nearer over farther (DLPv2's order by depth).
 
@@ -92,6 +93,7 @@ def composite(
         background: [b, 3, h, w].
         scale: [b, k] side of a pasted patch in pixels, over p.
         max_scale: the largest that `scale` can be.
+        clear: [1, h, w], the share of a pixel that nothing of the background stands before.
 
     Returns:
         image [b, 3, h, w], foreground [b, 3, h, w], mask [b, 1, h, w].
@@ -109,7 +111,7 @@ def composite(
     opacity, rest = values.split([1, 4], 2)  # their gradients are joined, not added up
     log_clear = accumulate(torch.log1p(-opacity.clamp(max=0.999)), index, size)
     sums = accumulate(rest, index, size)
-    mask = 1 - log_clear.exp()  # (b, 1, h, w)
+    mask = clear * (1 - log_clear.exp())  # (b, 1, h, w)
     foreground = mask * sums[:, 1:] / (sums[:, :1] + 1e-5)
     return foreground + (1 - mask) * background, foreground, mask
 
@@ -154,9 +156,8 @@ class ObjectDecoder(nn.Module):
         rgb, alpha = patches.split([3, 1], 2)
         alpha = alpha * particles.transparency[..., None, None, None]
         background = self.background.expand(len(alpha), -1, -1, -1)
-        image, foreground, mask = composite(
-            rgb, alpha, particles, background, particles.scale, self.max_scale
-        )
         clear = 1 - (self.cover() if cover is None else cover)
-        image = background + clear * (image - background)
-        return Scene(image, clear * foreground, clear * mask, patches)
+        image, foreground, mask = composite(
+            rgb, alpha, particles, background, particles.scale, self.max_scale, clear
+        )
+        return Scene(image, foreground, mask, patches)

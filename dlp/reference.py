@@ -77,13 +77,14 @@ def composite(
     background: Tensor,
     scale: Tensor,
     max_scale: float,
+    clear: Tensor | float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What `dlp.decoder.composite` gives, from two full canvases a particle."""
     size = (background.shape[-2], background.shape[-1])
     a = paste(alpha, particles.position, scale, size)  # (b, k, 1, h, w)
     coloured = paste(alpha * rgb, particles.position, scale, size)  # (b, k, 3, h, w)
     weight = particles.depth.exp()[..., None, None, None]
-    mask = 1 - (1 - a.clamp(max=0.999)).prod(1)
+    mask = clear * (1 - (1 - a.clamp(max=0.999)).prod(1))
     colour = (coloured * weight).sum(1) / ((a * weight).sum(1) + 1e-5)
     foreground = mask * colour
     return foreground + (1 - mask) * background, foreground, mask

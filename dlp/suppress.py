@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -22,11 +23,13 @@ def suppress(score: Tensor, position: Tensor, radius: Tensor | float, side: Tens
     Returns:
         [b, n] in [0, 1].
     """
-    delta = (position[:, :, None] - position[:, None]) * side / 2  # (b, n, n, 2), pixels
-    square = (delta**2).sum(-1)
-    near = (-((square / radius**2) ** 2)).exp()
-    stronger = (score[:, None, :] > score[:, :, None]) * near  # (b, n, n)
-    left = score
-    for _ in range(2):
-        left = score * (1 - (stronger * left[:, None, :]).detach()).prod(-1)
-    return left
+    with torch.no_grad():
+        delta = (position[:, :, None] - position[:, None]) * side / 2  # (b, n, n, 2), pixels
+        square = (delta**2).sum(-1)
+        near = (-((square / radius**2) ** 2)).exp()
+        stronger = (score[:, None, :] > score[:, :, None]) * near  # (b, n, n)
+        kept = score
+        for _ in range(2):
+            share = (1 - stronger * kept[:, None, :]).prod(-1)
+            kept = score * share
+    return score * share

@@ -88,11 +88,13 @@ def test_the_composite_and_its_gradients_equal_one_canvas_a_particle(
     torch.manual_seed(0)
     rgb, alpha, depth = torch.rand(2, 7, 3, 8, 8), torch.rand(2, 7, 1, 8, 8), torch.randn(2, 7)
     background = torch.rand(2, 3, *size)
-    inputs = [x.requires_grad_() for x in (rgb, alpha * 0.9, position, scale, depth, background)]
-    rgb, alpha, position, scale, depth, background = inputs
+    clear = torch.rand(1, *size)
+    parts = (rgb, alpha * 0.9, position, scale, depth, background, clear)
+    inputs = [x.requires_grad_() for x in parts]
+    rgb, alpha, position, scale, depth, background, clear = inputs
     particles = Particles(position, position, position, depth, scale, depth)
-    fast = list(composite(rgb, alpha, particles, background, scale, scales[1]))
-    slow = list(reference.composite(rgb, alpha, particles, background, scale, scales[1]))
+    fast = list(composite(rgb, alpha, particles, background, scale, scales[1], clear))
+    slow = list(reference.composite(rgb, alpha, particles, background, scale, scales[1], clear))
     assert_same(fast, slow)
     assert_same(gradients(fast, inputs), gradients(slow, inputs))
 
