@@ -114,11 +114,12 @@ def relight(background: Tensor, image: Tensor) -> Tensor:
     powers = torch.cat([x, y, x * x, x * y], 1)  # (b, 4c, p)
     lit = still
     for _ in range(ROUNDS):
-        off = ((seen - lit) / ODD).square().mean(1)
-        weight = 1 / (1 + off)  # (b, p)
+        off = (seen - lit).square_().mean(1, keepdim=True)  # (b, 1, p)
+        weight = 1 / (1 + off / ODD**2)
         with exact(image):
-            sums = powers @ weight[..., None]  # (b, 4c, 1)
-        mx, my, mxx, mxy = (sums / weight.sum(-1)[:, None, None]).chunk(4, 1)
+            # A row times a matrix: a matrix times a column is ten times as slow on a CPU.
+            sums = (weight @ powers.transpose(1, 2)).transpose(1, 2)  # (b, 4c, 1)
+        mx, my, mxx, mxy = (sums / weight.sum(-1, keepdim=True)).chunk(4, 1)
         gain = (mxy - mx * my + HOLD) / (mxx - mx * mx + HOLD)
         lit = torch.addcmul(my + height - gain * (mx + middle), gain, still)
     return lit.view_as(image)
