@@ -84,8 +84,8 @@ def arithmetic(machine: Row) -> str:
     if not machine["bfloat16"]:
         return "All in float32."
     return (
-        "Stage 1 trains its convolutions in bfloat16, for which this CPU has instructions "
-        "(`auto`); all else is in float32."
+        "Stage 1 trains its layers in bfloat16, for which this CPU has instructions (`auto`); "
+        "places, the drawing and all else are in float32."
     )
 
 
