@@ -117,7 +117,7 @@ def build(cls: type[Config], values: Any, where: str) -> Config:
         raise UserError(f"{where}: expected names and values, found {type(values).__name__}")
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
     if unknown := sorted(str(name) for name in values.keys() - known):
-        raise UserError(f"{where}: unknown setting {unknown[0]}: remove it")
+        raise UserError(f"{where}: unknown setting {unknown[0]!r}: remove it")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(cls, "config")
     try:

@@ -280,7 +280,7 @@ def test_configs_survive_json_and_strangers_are_refused() -> None:
     assert build(FrameConfig, plain(config), "config.json") == config
     assert yaml.safe_load(yaml.safe_dump(plain(config))) == plain(config)
     for values, said in [
-        ({"sizes": 3}, "config.json: unknown setting sizes"),
+        ({"sizes": 3}, "config.json: unknown setting 'sizes'"),
         ({"size": "large"}, "config.json: .*size"),
         ({"size": 3}, "config.json: size must be 0 or from 8 to 4096"),
         ([1], "config.json: expected names and values, found list"),

@@ -64,6 +64,11 @@ def test_any_values_as_a_checkpoints_group(config: type, data: st.DataObject) ->
     assert holds(found) if found is not None else said.startswith("config.json: group: ")
 
 
+def test_an_unknown_name_of_several_lines_is_told_in_one() -> None:
+    _, said = tried(lambda: build(EngineConfig, {"a\nb": 1}, "config.json: engine"))
+    assert said == r"config.json: engine: unknown setting 'a\nb': remove it"
+
+
 @pytest.mark.parametrize("name", ["train", "rollout"])
 @BRIEF
 @given(data=st.data())

@@ -61,7 +61,7 @@ def change(run: Path, stage: str, group: str, values: Any) -> None:
             "dlp.paper.neighbours is 1e+09, larger",
         ),
         ("stage1", "dlp", {"paper": {"beta_rec": math.inf}}, "dlp.paper.beta_rec is inf"),
-        ("stage1", "dlp", {"class_path": "os.system"}, "unknown setting class_path"),
+        ("stage1", "dlp", {"class_path": "os.system"}, "unknown setting 'class_path'"),
         ("stage1", "dlp", "../../../etc/passwd", "expected names and values, found str"),
         ("stage1", "frames", {"size": 10**9}, "size must be"),
         ("stage1", "frames", {"crop": [0, 0, 10**12, 10**12]}, "crop outside the frame"),

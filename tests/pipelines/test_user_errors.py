@@ -169,7 +169,7 @@ def strange_config(run: Path, stage: str) -> None:
     [
         (damage_weights, "model.safetensors cannot be used: "),
         (damage_config, "config.json cannot be used: "),
-        (strange_config, "unknown setting wings: remove it"),
+        (strange_config, "unknown setting 'wings': remove it"),
     ],
 )
 def test_a_damaged_checkpoint(
