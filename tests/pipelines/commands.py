@@ -15,6 +15,7 @@ import pytest
 
 from data.worlds import simulate
 from pipelines.cli import main
+from pipelines.schedule import Budget
 
 REPOSITORY = Path(__file__).parents[2]
 FRAMES, SIDE, PARTICLES, FEATURES = 24, 32, 5, 4
@@ -50,6 +51,12 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     assert said.err.startswith("particlecast: error: ")
     assert said.err.count("\n") == 1
     return said.err
+
+
+def ticking(budget: Budget) -> float:
+    """Seconds that pass with every look at the clock, so that a slow machine does as many steps."""
+    budget.ticks = getattr(budget, "ticks", -1) + 1  # type: ignore[attr-defined]
+    return budget.before + 2.0 * budget.ticks  # type: ignore[attr-defined]
 
 
 def process(*words: object) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from pipelines.checkpoint import load_training_state
+from pipelines.schedule import Budget
+from pipelines.train import STAGE1_SHARE
 from tests.data.files import cut
 from tests.pipelines.commands import (
     FEATURES,
@@ -24,6 +27,7 @@ from tests.pipelines.commands import (
     particlecast,
     process,
     refused,
+    ticking,
 )
 
 CONTEXT, HORIZON = 8, 6
@@ -180,13 +184,20 @@ def test_tensorboard_holds_curves_pictures_vectors_and_settings(tiny: Trained) -
     assert "sprite" in projector.read_text()
 
 
-def test_train_shares_its_minutes_between_both_stages(tmp_path: Path) -> None:
+def test_train_shares_its_minutes_between_both_stages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Budget, "elapsed", ticking)
     clips(tmp_path / "clips.npy", 4)
     run = tmp_path / "run"
-    words = (*STAGE1, *STAGE2, "--stage1.evaluate_every", 0, "--stage2.evaluate_every", 0)
-    minutes = ("--max-minutes", 0.1)
-    particlecast("train", "--data", tmp_path / "clips.npy", "--run", run, *minutes, *words)
-    for stage in ("stage1", "stage2"):
-        assert (run / stage / "checkpoints" / "last" / "model.safetensors").is_file()
+    words = (*STAGE1, *STAGE2, "--max-minutes", 4)
+    particlecast("train", "--data", tmp_path / "clips.npy", "--run", run, *words)
+    spent = [
+        load_training_state(run / stage / "checkpoints" / "last")["elapsed"]
+        for stage in ("stage1", "stage2")
+    ]
+    assert spent[0] == pytest.approx(60 * 4 * STAGE1_SHARE, abs=10)
+    assert sum(spent) <= 60 * 4 + 20  # the encoding between them counts, and it takes moments
+    assert sum(spent) >= 60 * 4 - 60
     particlecast("rollout", "--data", tmp_path / "clips.npy", "--run", run, *LENGTHS, "--out", run)
     assert sorted(path.stem for path in run.glob("*.npz")) == [f"clips_{i:05d}" for i in range(4)]

@@ -24,6 +24,7 @@ from pipelines.engine import train
 from pipelines.lock import hold_run
 from pipelines.schedule import Budget, rate_share, step_seeds
 from pipelines.signals import Interrupted
+from tests.pipelines.commands import ticking
 from tests.pipelines.toy import CONFIG, Toy
 
 
@@ -163,10 +164,13 @@ def test_resume_starts_a_run_that_is_not_there_yet(tmp_path: Path) -> None:
     assert train(Toy(), tmp_path, CONFIG, max_steps=2, resume=True, show=False).step == 2
 
 
-def test_minutes_are_counted_over_resumptions(tmp_path: Path) -> None:
-    first = train(Toy(), tmp_path, CONFIG, max_minutes=0.005, show=False)
-    again = train(Toy(), tmp_path, CONFIG, max_minutes=0.005, resume=True, show=False)
-    more = train(Toy(), tmp_path, CONFIG, max_minutes=0.01, resume=True, show=False)
+def test_minutes_are_counted_over_resumptions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Budget, "elapsed", ticking)
+    first = train(Toy(), tmp_path, CONFIG, max_minutes=0.5, show=False)
+    again = train(Toy(), tmp_path, CONFIG, max_minutes=0.5, resume=True, show=False)
+    more = train(Toy(), tmp_path, CONFIG, max_minutes=1, resume=True, show=False)
     assert again.step == first.step < more.step
 
 
