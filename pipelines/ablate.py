@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from dynamics.model import GraphDynamics
 from dynamics.rollout import unroll
 from dynamics.tracks import Tracks
 from dynamics.windows import gather, window_starts
+from pipelines.ablate_page import page, row_of
 from pipelines.checkpoint import (
     checkpoint_root,
     list_checkpoints,
@@ -36,7 +37,9 @@ from pipelines.folders import make_folder
 from pipelines.load import check_own, check_size, held_out, load_dlp, open_data
 from pipelines.lock import hold_run
 from pipelines.progress import reporting
-from pipelines.results import jsonable, machine
+from pipelines.provenance import machine
+from pipelines.reproduce_summary import fill, place
+from pipelines.results import jsonable
 from pipelines.train_dynamics import DynamicsStage, coasting, errors_by_step
 
 STEPS = (1, 5, 10, 20)
@@ -84,6 +87,7 @@ def ablate(
     max_steps: int,
     seeds: int,
     only: str = "",
+    kept: Path | None = None,
 ) -> dict[str, Any]:
     """Write OUT/ablation.json and OUT/ablation.md; what was trained before is not trained again.
 
@@ -98,6 +102,7 @@ def ablate(
         max_steps: of training, for each.
         seeds: so many runs of each row, seeds 0 and on.
         only: rows whose name holds this text, or one of several with commas between; "": all.
+        kept: a Markdown file that keeps the table between its marks.
 
     Returns:
         What ablation.json holds: errors in pixels, and the seconds that each run was trained,
@@ -105,8 +110,10 @@ def ablate(
 
     Raises:
         UserError: the run, the source or the settings are unfit, no held-out video is long enough,
-            or a row was trained for more steps before.
+            or a row was trained for more steps before, or `kept` has no marks.
     """
+    if kept:
+        place(kept)  # what is wrong with it is said now, not after hours
     texts = [text.strip() for text in only.split(",") if text.strip()] or [""]
     rows = {n: change for n, change in CHANGES.items() if any(text in n for text in texts)}
     if not rows:
@@ -165,17 +172,19 @@ def ablate(
     result = {"meta": meta, "rows": table}
     text = json.dumps(jsonable(result), indent=1, allow_nan=False)
     write_whole(out / "ablation.json", text.encode())
-    write_whole(out / "ablation.md", page(result).encode())
+    write_whole(out / "ablation.md", f"# Ablation of stage 2\n\n{page(result)}".encode())
+    if kept:
+        fill(kept, page(result))
     return result
 
 
 def _refuse_longer(places: Sequence[Path], max_steps: int) -> None:
     """Stop before any training if one of the runs was trained for more steps before."""
-    for place in places:
-        for folder in list_checkpoints(checkpoint_root(place, "stage2")):
+    for where in places:
+        for folder in list_checkpoints(checkpoint_root(where, "stage2")):
             if (step := step_of(folder)) > max_steps:
                 raise UserError(
-                    f"{place} was trained for {step} steps before, not {max_steps}: give "
+                    f"{where} was trained for {step} steps before, not {max_steps}: give "
                     f"--max-steps {step}, or another --out"
                 )
 
@@ -229,37 +238,3 @@ def forecast_errors(
         errors_by_step(predicted, window, model.side),
         errors_by_step(guess, window, model.side),
     )
-
-
-def row_of(name: str, row: Mapping[str, Any]) -> str:
-    """A line of the table: mean over seeds, and the spread from the least to the most."""
-    cells = []
-    for errors in row["error"].values():
-        spread = f" ({min(errors):.2f} to {max(errors):.2f})" if len(errors) > 1 else ""
-        cells.append(f"{np.mean(errors):.2f}{spread}")
-    return f"| {name} | {' | '.join(cells)} | {np.mean(row['seconds']):.0f} |"
-
-
-def page(result: Mapping[str, Any]) -> str:
-    """The table as Markdown; constant velocity is the same for all rows."""
-    first = next(iter(result["rows"].values()))
-    coast = " | ".join(f"{x:.2f}" for x in first["constant_velocity"].values())
-    meta = result["meta"]
-    lines = [
-        "# Ablation of stage 2",
-        "",
-        f"Each row changes one thing. {meta['steps']} steps of training, {meta['seeds']} seeds: "
-        "the mean, and from the least to the most. Error of the same particle against its track "
-        "in videos never trained on, pixels.",
-        "",
-        "| | " + " | ".join(f"step {s}" for s in STEPS) + " | seconds |",
-        "|---|" + "---:|" * (len(STEPS) + 1),
-        *(row_of(name, row) for name, row in result["rows"].items()),
-        f"| constant velocity of the particles | {coast} | |",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {name} | {value} |" for name, value in meta.items()),
-        "",
-    ]
-    return "\n".join(lines)

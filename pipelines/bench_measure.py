@@ -30,7 +30,7 @@ from pipelines.bench_dynamics import measure_dynamics
 from pipelines.bench_landmarks import measure_landmarks
 from pipelines.config import STAGE1
 from pipelines.devices import has_bfloat16
-from pipelines.results import machine
+from pipelines.provenance import machine
 
 ROUNDS = 3  # at least, whatever they take
 MATRIX, COPIED = 1024, 2**25

@@ -107,6 +107,7 @@ def _ablate(given: Namespace) -> None:
         max_steps=given.max_steps,
         seeds=given.seeds,
         only=given.only,
+        kept=Path(given.page) if given.page else None,
     )
 
 

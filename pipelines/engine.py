@@ -37,6 +37,7 @@ from pipelines.devices import (
 )
 from pipelines.lock import hold_run
 from pipelines.progress import Bar, Rate
+from pipelines.provenance import commit
 from pipelines.restore import check_moments, restore
 from pipelines.schedule import Budget, rate_share, step_seeds
 from pipelines.signals import Interrupted, Signals
@@ -125,7 +126,7 @@ def train(
             settings = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
             fabric.strategy.precision.load_state_dict(state["precision"])
-        generator = torch.Generator()
+        generator, made_by = torch.Generator(), commit()
         stage.model.train()
 
         progress = budget.progress(step, elapsed)
@@ -218,7 +219,8 @@ def train(
                         "optimizer": optimizer.state_dict()["state"],
                         "precision": fabric.strategy.precision.state_dict(),
                     }
-                    resolved = {**described, "engine": plain(config)}
+                    made = {"seed": seed, "commit": made_by}
+                    resolved = {**described, "engine": plain(config), "made": made}
                     folder = save_checkpoint(
                         root, step, stage.model, resolved, state, config.keep, better
                     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,10 @@ from pipelines.load import TrainedDLP, held_out, open_forecaster
 from pipelines.lpips import LPIPS, SMALLEST, Trunk, load_lpips
 from pipelines.pretrained import board_folder
 from pipelines.progress import reporting
+from pipelines.provenance import machine, settings, trained
 from pipelines.report import (
     EvaluationResult,
     Scores,
-    machine,
     mean,
     verdict,
     write_report,
@@ -132,7 +133,8 @@ def evaluate(
     whole = distance.distances() if distance else {}
     if distance and not whole:
         notes["FVD"] = "not computed: it takes several videos"
-    result = collect(judged, [video.name for video in windows], meta, notes, whole)
+    names = [video.name for video in windows]
+    result = replace(collect(judged, names, meta, notes, whole), settings=settings(run))
     write_html(out, result, examples(dlp, dynamics, windows, result, context, horizon))
     write_report(out, result)
     _show(board, result, {**plain(dlp.model.config), **plain(dynamics.config)})
@@ -231,6 +233,7 @@ def _meta(
         "context": context,
         "horizon": horizon,
         "frames": dataset.fingerprint[:12],
+        **trained(run),
         **machine(),
     }
 

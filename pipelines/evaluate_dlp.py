@@ -48,8 +48,9 @@ from pipelines.probes import (
     true_jitter,
 )
 from pipelines.progress import reporting
+from pipelines.provenance import machine
 from pipelines.report_dlp import CLEAN, Judged, collect, head, page, scalars
-from pipelines.results import machine, mean
+from pipelines.results import mean
 
 LINKED = 512  # frames that are linked at once: memory grows with their number times the identities
 PROBED = 8  # frames of each video that are shifted, and of which one particle is moved

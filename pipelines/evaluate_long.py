@@ -24,7 +24,8 @@ from pipelines.folders import make_folder
 from pipelines.forecast import observe
 from pipelines.load import held_out, open_forecaster
 from pipelines.progress import reporting
-from pipelines.results import jsonable, machine
+from pipelines.provenance import machine
+from pipelines.results import jsonable
 
 CONTEXT, STEPS = 10, 1000
 AT = (1, 100, 500, 1000)

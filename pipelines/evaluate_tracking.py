@@ -28,7 +28,8 @@ from pipelines.load import check_size, held_out, load_dlp, load_dynamics, open_d
 from pipelines.metrics import TOLERANCE
 from pipelines.probes import owners
 from pipelines.progress import reporting
-from pipelines.results import jsonable, machine
+from pipelines.provenance import machine
+from pipelines.results import jsonable
 from pipelines.tracking import crowd, follow_tracks, hide, kept, summarise, track_owners
 
 HIDDEN = (2, 5, 10, 15, 20)

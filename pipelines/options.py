@@ -120,6 +120,9 @@ def ablate(parser: ArgumentParser) -> None:
     parser.add_argument("--max-steps", type=int, default=1500, help="Steps of training, of each.")
     parser.add_argument("--seeds", type=int, default=3, help="Runs of each row.")
     parser.add_argument(
+        "--page", type=str, default="", help="A Markdown file that keeps the table between marks."
+    )
+    parser.add_argument(
         "--only",
         type=str,
         default="",

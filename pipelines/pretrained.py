@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 from data.errors import UserError
-from pipelines.checkpoint import CONFIG, WEIGHTS, checkpoint_root, find_checkpoint
+from pipelines.checkpoint import CONFIG, WEIGHTS, checkpoint_root, find_checkpoint, load_config
+from pipelines.provenance import training
 
 HOME = Path(__file__).parent / "pretrained"
 PREFIX = "pretrained/"
@@ -71,8 +73,9 @@ def keep(run: Path, folder: Path, card: str) -> None:
         best = find_checkpoint(run, stage)
         kept = checkpoint_root(aside, stage) / best.name
         kept.mkdir(parents=True)
-        for name in (CONFIG, WEIGHTS):
-            shutil.copyfile(best / name, kept / name)
+        shutil.copyfile(best / WEIGHTS, kept / WEIGHTS)
+        config = {**load_config(best), "made": training(best)}  # the training state is left behind
+        (kept / CONFIG).write_text(json.dumps(config, indent=2), "utf-8")
     (aside / CARD).write_text(card, "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)

@@ -24,6 +24,7 @@ from pipelines.folders import make_folder
 from pipelines.frames import FramePool
 from pipelines.load import check_size, load_dlp, open_data, unseen
 from pipelines.pretrained import board_folder
+from pipelines.provenance import machine
 from pipelines.regress import (
     DRAWS,
     Faces,
@@ -36,7 +37,7 @@ from pipelines.regress import (
     predict,
 )
 from pipelines.regress_panel import faces_panel
-from pipelines.results import jsonable, machine
+from pipelines.results import jsonable
 
 PUBLISHED = (
     ("Zhang et al. 2018", 30, "positions", 3.16),

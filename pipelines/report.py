@@ -10,9 +10,9 @@ import numpy as np
 from pipelines.draw import plot_curves
 from pipelines.figures import FIGURES, PARTICLES, Figure
 from pipelines.film import png_bytes, write_whole
-from pipelines.results import LEVELS, EvaluationResult, Scores, interval, jsonable, machine, mean
+from pipelines.results import LEVELS, EvaluationResult, Scores, interval, jsonable, mean
 
-__all__ = ["EvaluationResult", "Scores", "machine", "mean", "verdict", "write_report"]
+__all__ = ["EvaluationResult", "Scores", "mean", "verdict", "write_report"]
 
 _STEPS = (1, 5, 10, 20)
 _WORST, _REASONS = 5, 3
@@ -108,6 +108,7 @@ def _summary(result: EvaluationResult) -> dict[str, object]:
     once = {"reconstruction_psnr": result.reconstruction_psnr, **result.particles}
     return {
         "meta": dict(result.meta),
+        "settings": dict(result.settings),
         "per_step": per_step,
         "particles": {
             name: {"mean": mean(values), "per_video": values} for name, values in once.items()
@@ -233,6 +234,9 @@ def _page(result: EvaluationResult) -> str:
     lines += [f"| {name} | {reason} |" for name, reason in result.notes.items()]
     lines += ["", *worst(result), "## What was evaluated", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {str(value).replace('|', '/')} |" for name, value in result.meta.items()]
+    lines += ["", "## Settings of the run", ""]
+    told = (" ".join(f"--{name} {value}".split()) for name, value in result.settings.items())
+    lines += [f"    {line}" for line in told]
     lines += ["", "## Conventions", ""]
     there = [figure for figure in FIGURES if measured(result, figure)]
     lines += [f"- {figure.title}: {figure.convention}" for figure in there]

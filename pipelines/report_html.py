@@ -84,6 +84,9 @@ def write_html(folder: Path, result: EvaluationResult, examples: Sequence[Exampl
         *_markdown(worst(result)),
         "<h2>What was evaluated</h2>",
         *_rows([[str(name), str(value)] for name, value in result.meta.items()]),
+        "<details><summary>Settings of the run</summary>",
+        *_rows([[name, str(value)] for name, value in result.settings.items()]),
+        "</details>",
         "<h2>Conventions</h2><ul class=small>",
         *(
             f"<li>{escape(figure.title)}: {escape(figure.convention)}</li>"

@@ -22,6 +22,7 @@ from data.errors import UserError
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.pretrained import keep
+from pipelines.provenance import commit
 from pipelines.reproduce_card import card
 from pipelines.reproduce_page import page
 from pipelines.reproduce_summary import fill, place, summary
@@ -232,19 +233,3 @@ def command(words: Sequence[str]) -> None:
             f"particlecast {words[0]} ended with status {status}: mend that, then run the same "
             "command again; what is done is kept"
         )
-
-
-def commit() -> str:
-    """The commit that is checked out, and whether code was changed since; "" if unknown."""
-    try:
-        name, changed = (
-            subprocess.run(
-                ["git", *words.split()], cwd=Path(__file__).parent, capture_output=True, text=True
-            )
-            for words in ("rev-parse --short HEAD", "diff --quiet HEAD -- :/*.py")
-        )
-    except OSError:
-        return ""
-    if name.returncode:
-        return ""
-    return name.stdout.strip() + (" and changes" if changed.returncode else "")

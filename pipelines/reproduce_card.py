@@ -39,7 +39,7 @@ def card(name: str, one: Mapping[str, Mapping[str, Any]], commands: Sequence[str
         "",
         f"Both stages, trained on `{meta['data']}` ({meta['frame size']} pixels) and measured on "
         f"its test videos, which were not trained on: the forecasts on all {meta['windows']}, "
-        f"stage 1 on the first {one['stage1']['meta']['videos']}. Made anew by:",
+        f"stage 1 on the first {one['stage1']['meta']['videos']}. {_made(one)} anew by:",
         "",
         *(f"    {command}" for command in commands),
         "",
@@ -64,3 +64,10 @@ def card(name: str, one: Mapping[str, Mapping[str, Any]], commands: Sequence[str
         "",
     ]
     return "\n".join(lines)
+
+
+def _made(one: Mapping[str, Mapping[str, Any]]) -> str:
+    """At which commit its stages were trained, if that is known."""
+    commits = [one[name].get("commit") for name in ("trained1", "trained2") if name in one]
+    told = " and ".join(dict.fromkeys(str(name) for name in commits if name))
+    return f"Made at commit {told};" if told else "Made"

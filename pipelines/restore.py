@@ -52,7 +52,7 @@ def restore(
     refuse_again(run, stage.name, resume)
     folder = find_checkpoint(run, stage.name, "last")
     saved = load_config(folder)
-    names = (saved.keys() | described.keys()) - {"engine", "source"}
+    names = (saved.keys() | described.keys()) - {"engine", "source", "made"}
     for name in sorted(names, key=lambda name: (name in DIGESTS, name)):  # what says more is first
         if saved.get(name) != described.get(name):
             raise UserError(

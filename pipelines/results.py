@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 _DRAWS = 1000
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -52,8 +49,9 @@ class EvaluationResult:
             forecast starts with.
         particles: figure to [v]: coverage, precision, live per object, jitter, ... whatever of
             these the data allows.
-        meta: what was evaluated, in the order to print: data, config, seed, minutes, videos,
-            frames; `machine` adds its part. Values must be fit for JSON.
+        meta: what was evaluated, in the order to print: data, lengths, videos, frames, how the
+            run was trained, the machine and the code. Values must be fit for JSON.
+        settings: all that the run was trained with, `{"dlp.particles": 12, ...}`, fit for JSON.
         whole: figure of all videos together to its value.
         notes: figure to why it is missing.
         names: of the v videos.
@@ -68,22 +66,13 @@ class EvaluationResult:
     reconstruction_psnr: np.ndarray
     particles: Mapping[str, np.ndarray] = field(default_factory=dict)
     meta: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     whole: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     names: Sequence[str] = ()
     troubles: Sequence[Sequence[str]] = ()
     inside: np.ndarray | None = None
     seed: int = 0
-
-
-def machine() -> dict[str, object]:
-    """What the figures were made on, for `EvaluationResult.meta`."""
-    return {
-        "machine": platform.machine(),
-        "cores": os.cpu_count() or 1,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
 
 
 def mean(values: np.ndarray, axis: int | tuple[int, ...] | None = 0) -> np.ndarray:

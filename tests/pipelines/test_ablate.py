@@ -14,6 +14,7 @@ from dynamics.tracks import Tracks
 from pipelines.ablate import CHANGES, STEPS, WINDOWS, forecast_begins, forecast_errors
 from pipelines.checkpoint import find_checkpoint, load_training_state
 from pipelines.cli import main
+from pipelines.reproduce_summary import BEGIN, END
 from tests.dynamics.made import calmed, coasting
 from tests.pipelines.commands import STAGE2, Trained, particlecast, refused
 
@@ -82,6 +83,26 @@ def test_the_command_trains_each_row_and_writes_the_table(own: Trained, tmp_path
     models = [out / "models" / "conv-gatv2" / seed for seed in ("0", "1")]
     states = [load_training_state(find_checkpoint(one, "stage2", "last")) for one in models]
     assert again["rows"]["conv gatv2"]["seconds"] == [one["elapsed"] for one in states]
+
+
+def test_the_table_is_kept_in_a_page_of_ours(
+    own: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, out = tmp_path / "page.md", tmp_path / "out"
+    words = (*own.on(), "--out", out, *STAGE2, "--max-steps", 4, "--seeds", 1, "--only", "k 1")
+    page.write_text("# Ours\n")
+    assert "page.md: has no place for the results" in refused(
+        capsys, "ablate", *words, "--page", page
+    )
+    assert not out.exists()
+    page.write_text(f"# Ours\n{BEGIN}\nold\n{END}\nafter\n")
+    particlecast("ablate", *words, "--page", page)
+    text, table = page.read_text(), (out / "ablation.md").read_text()
+    assert text.startswith("# Ours\n")
+    assert text.endswith(f"{END}\nafter\n")
+    assert "old" not in text
+    assert "| k 1 |" in text
+    assert table.removeprefix("# Ablation of stage 2\n\n") in text
 
 
 def test_rows_of_another_history_are_measured_alike(own: Trained, tmp_path: Path) -> None:

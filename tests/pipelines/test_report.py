@@ -33,6 +33,7 @@ def outcome(**changes: Any) -> EvaluationResult:
         "reconstruction_psnr": np.linspace(36, 38, VIDEOS),
         "particles": {"coverage": np.full(VIDEOS, 0.99), "jitter, px": np.full(VIDEOS, np.nan)},
         "meta": {"data": "synthetic:discs", "seed": 3, "minutes": 1.5},
+        "settings": {"dlp.particles": 12, "stage1.text": "two\nlines"},
         "notes": {"LPIPS, alex": "not computed: run particlecast get-weights"},
         **changes,
     }
@@ -52,6 +53,7 @@ def test_the_page_has_each_method_at_the_chosen_steps(tmp_path):
     assert "| jitter, px | – |" in page
     assert "| LPIPS, alex | not computed: run particlecast get-weights |" in page
     assert "| data | synthetic:discs |" in page
+    assert "    --dlp.particles 12\n    --stage1.text two lines\n" in page
     for picture in re.findall(r"\]\((\S+\.png)\)", page):
         with Image.open(tmp_path / "out" / picture) as image:
             assert image.size[0] > 400
@@ -77,6 +79,7 @@ def test_the_file_for_programs_holds_every_number_and_no_nan(tmp_path):
     assert summary["particles"]["jitter, px"]["mean"] is None
     assert summary["missing"] == {"LPIPS, alex": "not computed: run particlecast get-weights"}
     assert summary["meta"]["seed"] == 3
+    assert summary["settings"] == {"dlp.particles": 12, "stage1.text": "two\nlines"}
 
 
 def test_the_calibration_of_samples_is_told_plotted_and_written(tmp_path):

@@ -10,7 +10,8 @@ from data.errors import UserError
 from pipelines import reproduce as reproduce_module
 from pipelines.commands import COMMANDS
 from pipelines.parsing import parse
-from pipelines.reproduce import CASES, Case, commit, gather, reproduce
+from pipelines.provenance import commit
+from pipelines.reproduce import CASES, Case, gather, reproduce
 from pipelines.reproduce_card import card
 from pipelines.reproduce_summary import BEGIN, END
 from tests.pipelines.commands import DLP, DYNAMICS, FRAMES, SIDE, particlecast, refused
@@ -186,6 +187,9 @@ def test_a_card_tells_data_commands_figures_and_limits() -> None:
     assert "\n    particlecast train-dlp --seed 0\n" in text
     assert "on all 3, stage 1 on the first 2" in text
     assert "Limits: Elastic balls" in text
+    assert "first 2. Made anew by:" in text
+    one |= {"trained1": {"commit": "abc"}, "trained2": {"commit": "abc"}}
+    assert "first 2. Made at commit abc; anew by:" in card("billiards", one, [])
 
 
 def test_the_first_run_of_a_moving_world_is_kept(

@@ -1,0 +1,101 @@
+"""What a figure was made with: the machine, this code and its commit, and a run's own training."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.errors import UserError
+from pipelines.checkpoint import STATE, find_checkpoint, load_config, load_training_state, step_of
+
+
+def machine() -> dict[str, object]:
+    """The machine and the code, for a report's table; without a commit outside a checkout."""
+    found: dict[str, object] = {
+        "machine": platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "particlecast": version("particlecast"),
+    }
+    return found | ({"commit": name} if (name := commit()) else {})
+
+
+def commit() -> str:
+    """The commit that is checked out, and whether code was changed since; "" if unknown."""
+    words = (
+        f"ls-files --error-unmatch {Path(__file__).name}",  # not another project around a .venv
+        "rev-parse --short HEAD",
+        "diff --quiet HEAD -- :/*.py",
+    )
+    try:
+        ours, name, changed = (
+            subprocess.run(
+                ["git", *one.split()], cwd=Path(__file__).parent, capture_output=True, text=True
+            )
+            for one in words
+        )
+    except OSError:
+        return ""
+    if ours.returncode or name.returncode:
+        return ""
+    return name.stdout.strip() + (" and changes" if changed.returncode else "")
+
+
+def training(folder: Path) -> dict[str, object]:
+    """A checkpoint's steps, and of its seed, minutes and commit what is known.
+
+    Args:
+        folder: a checkpoint; one that comes with the package has no training state.
+    """
+    made = load_config(folder).get("made")
+    found = {"steps": step_of(folder), **(made if isinstance(made, dict) else {})}
+    if (folder / STATE).exists():
+        try:
+            state = load_training_state(folder)
+            found |= {"seed": int(state["seed"]), "minutes": round(state["elapsed"] / 60, 1)}
+        except (UserError, KeyError, TypeError, ValueError):
+            pass  # no forecast needs a training state: it may be damaged
+    return found
+
+
+def trained(run: Path) -> dict[str, str]:
+    """Each stage of a run to how it was trained, in words, for a report's table."""
+    return {
+        stage.replace("stage", "stage "): ", ".join(
+            f"{name} {value}" for name, value in training(find_checkpoint(run, stage)).items()
+        )
+        for stage in ("stage1", "stage2")
+    }
+
+
+def settings(run: Path) -> dict[str, Any]:
+    """All settings that a run's stages were trained with: `{"dlp.particles": 12, ...}`.
+
+    Those of the optimiser are under `stage1.` and `stage2.`, as on the command line.
+    """
+    found: dict[str, Any] = {}
+    for stage in ("stage1", "stage2"):
+        config = load_config(find_checkpoint(run, stage))
+        engine = config.get("engine")
+        groups = {name: config.get(name) for name in ("frames", "dlp", "dynamics")}
+        for name, group in (groups | {stage: engine}).items():
+            if isinstance(group, dict):
+                found |= _flat(group, name)
+    return found
+
+
+def _flat(group: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Names with dots for groups in groups."""
+    found: dict[str, Any] = {}
+    for name, value in group.items():
+        inner = _flat(value, f"{prefix}.{name}") if isinstance(value, dict) else None
+        found |= {f"{prefix}.{name}": value} if inner is None else inner
+    return found
