@@ -67,6 +67,7 @@ CASES = (
     Case("traffic", "synthetic:traffic,size=64", (2700, 2000), horizon=40),
     Case("clevrer", "synthetic:clevrer,size=64", (2700, 2000)),
     Case("shapes", "synthetic:shapes,size=64", (3300, 0), videos=200),
+    Case("marbles", "synthetic:marbles,size=64", (2700, 0)),
     Case("traffic-128", "synthetic:traffic,size=128", (2500, 0), options=LARGE),
     Case(
         "clevrer-128",
