@@ -1,11 +1,20 @@
-"""What every test runs under: one thread a worker, and a cache of its own."""
+"""What every test runs under: one thread a worker, a cache of its own, the same examples each time.
+
+HYPOTHESIS_PROFILE=random draws other examples, to look for more.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import torch
+
+hypothesis.settings.register_profile("same", derandomize=True, database=None)
+hypothesis.settings.register_profile("random")
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session", autouse=True)
