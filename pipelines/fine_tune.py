@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -38,6 +39,7 @@ from pipelines.load import (
 )
 from pipelines.lock import hold_run, is_follower
 from pipelines.progress import reporting
+from pipelines.provenance import training
 
 
 def fine_tune(
@@ -123,7 +125,7 @@ def _part(stage: JointStage, run: Path, out: Path, step: int, fabric: Fabric) ->
     stage.model.eval()
     digest = ""
     if not is_follower():
-        first = load_config(find_checkpoint(run, "stage1"))
+        first = _further(find_checkpoint(run, "stage1"), step)
         root = checkpoint_root(out, "stage1")
         digest = digest_of(save_checkpoint(root, step, stage.model.dlp, first, {}, best=True))
     digest = agree(fabric, digest)
@@ -131,6 +133,11 @@ def _part(stage: JointStage, run: Path, out: Path, step: int, fabric: Fabric) ->
         cache, key = out / "particles" / "train.safetensors", f"{digest}-{stage.dlp.fingerprint}"
         tracks = encode_tracks(stage.dlp.model, stage.dataset.train, cache, key, progress, fabric)
     if not is_follower():
-        second = {**load_config(find_checkpoint(run, "stage2")), "stage1": digest}
+        second = _further(find_checkpoint(run, "stage2"), step) | {"stage1": digest}
         stage.dynamics.births.fit(tracks, stage.dynamics.side.cpu())
         save_checkpoint(checkpoint_root(out, "stage2"), step, stage.dynamics, second, {}, best=True)
+
+
+def _further(folder: Path, step: int) -> dict[str, Any]:
+    """The config.json of a checkpoint that was trained further, for so many steps together."""
+    return load_config(folder) | {"made": training(folder) | {"fine-tuned steps": step}}

@@ -13,6 +13,7 @@ from pipelines.fine_tune import judged
 from pipelines.frames import to_tensor
 from pipelines.joint import SHOWN, JointStage, observed_state
 from pipelines.load import load_dlp, load_dynamics, open_data
+from pipelines.provenance import trained
 from tests.pipelines.commands import Trained, clips, particlecast, refused
 
 JOINT = ("--joint.batch", "2", "--joint.evaluate_every", "2")
@@ -44,6 +45,8 @@ def test_both_stages_change_and_come_out_as_a_run_of_their_own(
     lengths = ("--context", 8, "--horizon", 5, "--limit", 1)
     particlecast("rollout", "--data", tiny.data, "--run", tuned, "--out", out, *lengths)
     assert len(list(out.glob("*.npz"))) == 1
+    told = {stage: f"{words}, fine-tuned steps 4" for stage, words in trained(tiny.run).items()}
+    assert trained(tuned) == told
 
 
 def test_the_run_that_it_began_with_is_left_as_it_was(tiny: Trained, tmp_path: Path) -> None:
