@@ -31,11 +31,14 @@ bench: .venv/installed
 
 # Some five hours for all seeds; stopped, it goes on. VIDEO=vtest.avi adds a video of yours.
 results: .venv/installed
+	-$(BIN)/particlecast get-weights
 	$(BIN)/particlecast results --pretrained pipelines/pretrained --readme README.md $(if $(VIDEO),--video $(VIDEO))
 	$(BIN)/particlecast ablate --data synthetic:billiards,size=64 --run runs/results/billiards/0 --out runs/ablation \
 		--max-steps 600 --page docs/ablation.md
 	$(BIN)/particlecast bench
+	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m pipelines.compare_keypoints --out runs/keypoints --page docs/faces.md
+	$(BIN)/python -m tests.tutorial docs/tutorial.ipynb
 
 # Packages are found where they lie (compat mode), so that editing them needs no new installation.
 .venv/installed: setup.cfg pyproject.toml constraints.txt

@@ -8,8 +8,8 @@ process of its own, decoded anew and from the cache, and prints the peak of its 
 
 from __future__ import annotations
 
+import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -55,6 +55,12 @@ def pictures(folder: Path, count: int) -> Path:
     return folder
 
 
+def measure(source: Path, cache: Path) -> dict[str, float]:
+    """Open a source in a process of its own; what `opened` tells, by name."""
+    words = [sys.executable, __file__, "--open", str(source), str(cache)]
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
+
+
 def opened(source: str, cache: str) -> None:
     """Open a source in this process and print seconds, peak and growth in MB, videos, frames."""
     from data.frames import FrameConfig
@@ -62,13 +68,18 @@ def opened(source: str, cache: str) -> None:
 
     before, started = peak(), time.monotonic()
     dataset = open_source(source, FrameConfig(), Path(cache))
-    seconds, frames = time.monotonic() - started, sum(map(len, dataset.whole))
-    print(f"{seconds:.1f} {peak():.0f} {peak() - before:.0f} {len(dataset.whole)} {frames}")
+    found = {"seconds": time.monotonic() - started, "peak": peak(), "above": peak() - before}
+    found |= {"videos": len(dataset.whole), "frames": sum(map(len, dataset.whole))}
+    json.dump(found, sys.stdout)
 
 
 def peak() -> float:
-    """The most memory that this process had, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory that this process had, MB (Linux).
+
+    ru_maxrss would not do: it begins with what the parent held when it started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(x.split()[1]) * 1024 / 1e6 for x in lines if x.startswith("VmHWM:"))
 
 
 def main() -> None:
@@ -79,11 +90,9 @@ def main() -> None:
         for count in counts:
             source = make(root / f"{make.__name__}_{count}", count)
             for state in ("decoded", "from the cache"):
-                words = [sys.executable, __file__, "--open", str(source), str(root / "cache")]
-                line = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-                print(
-                    f"{count} {make.__name__} | {state} | " + " | ".join(line.split()), flush=True
-                )
+                seconds, *rest = measure(source, root / "cache").values()
+                figures = " | ".join([f"{seconds:.1f}", *(f"{x:.0f}" for x in rest)])
+                print(f"{count} {make.__name__} | {state} | {figures}", flush=True)
 
 
 if __name__ == "__main__":

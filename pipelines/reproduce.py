@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
+from pipelines import provenance
+from pipelines.checkpoint import checkpoint_root, find_checkpoint, list_checkpoints
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.pretrained import keep
-from pipelines.provenance import commit
 from pipelines.reproduce_card import card
 from pipelines.reproduce_page import page
 from pipelines.reproduce_summary import fill, place, summary
@@ -125,7 +126,7 @@ def reproduce(
     make_folder(page_file.parent)
     if readme:
         place(readme)  # what is wrong with it is said now, not after hours
-    made_by = commit()
+    made_by = provenance.commit()
     for seed in range(seeds):  # all cases once, before any a second time
         for case in chosen:
             complete(case, seed, out / case.name / str(seed), run or command, made_by)
@@ -153,11 +154,20 @@ def complete(case: Case, seed: int, folder: Path, run: Runner, made_by: str = ""
         steps = case.steps[number - 1]
         if not (done := folder / f"stage{number}.json").exists():
             run((*words, "--resume"))
-            write_whole(done, json.dumps({"steps": steps, "commit": made_by}).encode())
+            told = {"steps": steps, "commit": made_by, **_known(folder, f"stage{number}")}
+            write_whole(done, json.dumps(told).encode())
         for name, words in measurements(case, number).items():
             if not (folder / MEASURED[name]).exists():
                 out = ("--out", str((folder / MEASURED[name]).parent))
                 run((words[0], *where, *words[1:], *out))
+
+
+def _known(folder: Path, stage: str) -> dict[str, object]:
+    """The minutes that a stage was trained, if its checkpoint is there."""
+    if not list_checkpoints(checkpoint_root(folder, stage)):
+        return {}
+    found = provenance.training(find_checkpoint(folder, stage))
+    return {"minutes": found["minutes"]} if "minutes" in found else {}
 
 
 def training(case: Case, seed: int, folder: str) -> list[tuple[str, ...]]:

@@ -14,7 +14,7 @@ STAGE1 = (
     ("psnr", "reconstruction, dB", "{:.1f}"),
 )
 LIMITS = {
-    "billiards": "Elastic balls on one table. Collisions are foreseen to about 20 steps; after "
+    "billiards": "Elastic balls on one table. Collisions are foreseen for some ten steps; after "
     "that the balls still move like balls, but elsewhere than the true ones.",
     "traffic": "One made street under one light. Vehicles longer than a glimpse may hold two "
     "particles; one that brakes for no reason in view is not foreseen.",
@@ -43,8 +43,7 @@ def card(name: str, one: Mapping[str, Mapping[str, Any]], commands: Sequence[str
         "",
         *(f"    {command}" for command in commands),
         "",
-        "On two CPU cores that is about eight minutes.",
-        "",
+        *_minutes(one),
         "| stage 1 | |",
         "|---|---:|",
         *(f"| {title} | {text.format(figures[key]['value'])} |" for key, title, text in STAGE1),
@@ -71,3 +70,11 @@ def _made(one: Mapping[str, Mapping[str, Any]]) -> str:
     commits = [one[name].get("commit") for name in ("trained1", "trained2") if name in one]
     told = " and ".join(dict.fromkeys(str(name) for name in commits if name))
     return f"Made at commit {told};" if told else "Made"
+
+
+def _minutes(one: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How long its stages were trained, if that is known."""
+    found = [one.get(name, {}).get("minutes") for name in ("trained1", "trained2")]
+    if None in found:
+        return []
+    return [f"That took {found[0]} and {found[1]} minutes.", ""]

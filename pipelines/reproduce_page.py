@@ -62,9 +62,7 @@ def page(found: Found) -> str:
         "",
         f"Made by `make results`{made}; every number is of videos that were never trained on. "
         "Of stage 1 each seed stands by itself. Runs are so many steps long, so that the same "
-        "command gives the same figures however busy the machine is: two idle cores that train "
-        "280 images a second at 64 pixels do 2,700 steps of stage 1 in 3 minutes, and 2,000 of "
-        "stage 2 in 5.",
+        "command gives the same figures however busy the machine is.",
         "",
         *(f"Machine: {machine}." for machine in machines),
         "",

@@ -167,6 +167,7 @@ def test_a_real_one(tmp_path: Path) -> None:
     reproduce(tmp_path / "out", tmp_path / "page.md", 1, cases=[tiny], run=run)
     found = gather(tmp_path / "out" / "tiny")["0"]
     assert {"stage1", "tracking", "forecast"} <= found.keys()
+    assert all(found[f"trained{n}"]["minutes"] >= 0 for n in (1, 2))
     text = (tmp_path / "page.md").read_text()
     assert "### tiny: 2 + 2 steps" in text
     assert "| tiny | the dynamics model |" in text
@@ -188,8 +189,11 @@ def test_a_card_tells_data_commands_figures_and_limits() -> None:
     assert "on all 3, stage 1 on the first 2" in text
     assert "Limits: Elastic balls" in text
     assert "first 2. Made anew by:" in text
-    one |= {"trained1": {"commit": "abc"}, "trained2": {"commit": "abc"}}
-    assert "first 2. Made at commit abc; anew by:" in card("billiards", one, [])
+    assert "minutes" not in text
+    one |= {f"trained{n}": {"commit": "abc", "minutes": 2.5 + n} for n in (1, 2)}
+    text = card("billiards", one, [])
+    assert "first 2. Made at commit abc; anew by:" in text
+    assert "That took 3.5 and 4.5 minutes." in text
 
 
 def test_the_first_run_of_a_moving_world_is_kept(

@@ -1,0 +1,1 @@
+"""Speed, memory and growth, measured; run from the repository."""
