@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.many_files import FRAMES, SIDE
 from data.frames import FrameConfig
 from pipelines.config import load_preset
-from pipelines.reproduce_page import table
+from pipelines.reproduce_table import table
 
 Row = dict[str, Any]
 

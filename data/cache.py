@@ -205,7 +205,13 @@ def _picked(
     position = truth.position[picks]
     mask = None if truth.mask is None else truth.mask[picks][:count]
     fits = len(position) == count if config.limit == 0 else len(position) >= count
-    if not fits or (mask is not None and mask.shape[1:] != size):
+    if mask is not None and mask.shape[1:] != size:
+        raise BadFile(
+            f"tracks of another video: {clip.where}: masks of {_wide(mask.shape[1:])}, but its "
+            f"frames are {_wide(size)}: make them again, or remove them to use the video without "
+            "its tracks"
+        )
+    if not fits:
         raise BadFile(
             f"tracks of another video: {clip.where}: {len(truth.position)} steps do not fit its "
             "frames: make them again, or remove them to use the video without its tracks"

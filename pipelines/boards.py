@@ -172,7 +172,7 @@ class Board:
 
         Args:
             config: flat; values other than numbers and text are shown as text.
-            metrics: shown under `hparam/NAME`.
+            metrics: shown under `hparam/NAME`; NaN leaves the cell empty.
         """
         # bool is an int to Python and would be shown as 0 or 1.
         plain = {
@@ -182,7 +182,7 @@ class Board:
         figures = {f"hparam/{name}": float(value) for name, value in metrics.items()}
         for summary in hparams(plain, figures):
             self._add(summary, None)
-        self.scalars(figures, 0)
+        self.scalars({tag: value for tag, value in figures.items() if np.isfinite(value)}, 0)
 
     def _add(self, summary: Summary, step: int | None) -> None:
         self._writer._get_file_writer().add_summary(summary, step)

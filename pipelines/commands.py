@@ -223,7 +223,8 @@ def _make_data(given: Namespace) -> None:
 def _get_weights(given: Namespace) -> None:
     from pipelines.get_weights import get_weights
 
-    get_weights(Path(given.file) if given.file else None)
+    files = (given.file, given.trunk, given.heads)
+    get_weights(*(Path(file) if file else None for file in files))
 
 
 def _results(given: Namespace) -> None:

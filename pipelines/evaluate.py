@@ -19,7 +19,7 @@ from data.write import write_mp4
 from dynamics.futures import move, sample
 from pipelines.baselines import copy_last, temporal_median
 from pipelines.boards import Board, fresh_board
-from pipelines.config import plain
+from pipelines.coast import coasted
 from pipelines.examples import examples
 from pipelines.figures import FIGURES
 from pipelines.film import compare, film_frames
@@ -31,7 +31,7 @@ from pipelines.load import TrainedDLP, held_out, open_forecaster
 from pipelines.lpips import LPIPS, SMALLEST, Trunk, load_lpips
 from pipelines.pretrained import board_folder
 from pipelines.progress import reporting
-from pipelines.provenance import machine, settings, trained
+from pipelines.provenance import machine, settings, trained, training_columns
 from pipelines.report import (
     EvaluationResult,
     Scores,
@@ -40,7 +40,9 @@ from pipelines.report import (
     write_report,
 )
 from pipelines.report_html import write_html
+from pipelines.results import overlapping
 from pipelines.segments import segment
+from pipelines.tracking import summarise
 
 FILMS = 6
 BOARD_FILMS = 2
@@ -113,7 +115,10 @@ def evaluate(
                     dynamics, observed.state, observed.deviation, horizon, samples, seed + index
                 )
                 drawn = join([as_forecast(dlp.model, part) for part in several])
-            judged.append(judge(video, seen, future, context, still, drawn, perceptual, segments))
+            own = coasted(dlp.model, observed.state, horizon)
+            judged.append(
+                judge(video, seen, future, own, context, still, drawn, perceptual, segments)
+            )
             if distance:
                 copied = copy_last(known, horizon)
                 distance.add(true=video.frames[context:], forecast=future.frames, copy_last=copied)
@@ -130,14 +135,23 @@ def evaluate(
         meta |= {"samples": samples, "seed": seed}
         if all(window.truth is None for window in windows):
             notes["spread of the samples"] = "not computed: it takes true tracks"
+    if fvd:
+        meta["FVD network"] = str(fvd)
     whole = distance.distances() if distance else {}
     if distance and not whole:
         notes["FVD"] = "not computed: it takes several videos"
+    matched = {str(index): one.matched for index, one in enumerate(judged) if one.matched}
+    if matched:
+        whole["IDF1 of context and forecast, all videos together"] = summarise(matched)["all"][
+            "idf1"
+        ]
     names = [video.name for video in windows]
-    result = replace(collect(judged, names, meta, notes, whole), settings=settings(run))
+    overlap = dataset.by_time and overlapping(names, context + horizon)
+    result = collect(judged, names, meta, notes, whole)
+    result = replace(result, settings=settings(run), overlap=overlap)
     write_html(out, result, examples(dlp, dynamics, windows, result, context, horizon))
     write_report(out, result)
-    _show(board, result, {**plain(dlp.model.config), **plain(dynamics.config)})
+    _show(board, result, run)
     print(f"{verdict(result)}\nthe report is {out / 'report.html'}", file=sys.stderr)
     return result
 
@@ -238,8 +252,8 @@ def _meta(
     }
 
 
-def _show(board: Board, result: EvaluationResult, settings: Mapping[str, object]) -> None:
-    """Error against horizon in TensorBoard, and the row of HParams."""
+def _show(board: Board, result: EvaluationResult, run: Path) -> None:
+    """Error against horizon in TensorBoard, and the row of HParams: its columns are any run's."""
     every: dict[str, Scores] = {"model": result.model, **result.baselines}
     for figure in FIGURES:
         found = {name: getattr(scores, figure.key) for name, scores in every.items()}
@@ -247,10 +261,13 @@ def _show(board: Board, result: EvaluationResult, settings: Mapping[str, object]
         if curves:
             tag = f"evaluate/{figure.key}"
             board.curve(tag, curves, 0, unit=figure.unit, as_scalars=True)
-    finals = {"reconstruction_psnr": float(mean(result.reconstruction_psnr))}
+    finals = {name: float(mean(values)) for name, values in result.once.items()}
+    finals |= dict(result.whole)
     for figure in FIGURES:
         values = getattr(result.model, figure.key)
         if values is not None:
             finals[figure.key] = float(mean(values, (0, 1)))
-    board.hyperparameters({**settings, **result.meta}, finals)
+    # How the stages were trained stands in columns that can be sorted, not in a sentence.
+    meta = {name: value for name, value in result.meta.items() if not name.startswith("stage ")}
+    board.hyperparameters({**result.settings, **training_columns(run), **meta}, finals)
     board.close()

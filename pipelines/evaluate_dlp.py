@@ -48,7 +48,7 @@ from pipelines.probes import (
     true_jitter,
 )
 from pipelines.progress import reporting
-from pipelines.provenance import machine
+from pipelines.provenance import machine, trained
 from pipelines.report_dlp import CLEAN, Judged, collect, head, page, scalars
 from pipelines.results import mean
 
@@ -87,6 +87,7 @@ def evaluate_dlp(data: str, run: Path, out: Path, limit: int = 0) -> dict[str, A
         "videos": len(videos),
         "frames": sum(len(video) for video in videos),
         "frame size": f"{width}x{height}",
+        **trained(run, ("stage1",)),
         **machine(),
     }
     result = collect(judged, meta)

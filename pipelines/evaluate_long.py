@@ -24,7 +24,7 @@ from pipelines.folders import make_folder
 from pipelines.forecast import observe
 from pipelines.load import held_out, open_forecaster
 from pipelines.progress import reporting
-from pipelines.provenance import machine
+from pipelines.provenance import machine, trained
 from pipelines.results import jsonable
 
 CONTEXT, STEPS = 10, 1000
@@ -66,9 +66,9 @@ def evaluate_long(data: str, run: Path, out: Path, limit: int = 0) -> dict[str, 
             state = observe(dlp.model, dynamics, known).state
             found.append(endure(dynamics, state, STEPS))
             progress("a thousand steps", (index + 1) / len(videos))
-    meta = {"data": data, "run": str(run), "videos": len(videos), **machine()}
+    meta = {"data": data, "run": str(run), "videos": len(videos), **trained(run), **machine()}
     result = {"meta": meta, "at": AT, **gather(found)}
-    write_whole(out / "long.md", "\n".join(table(result)).encode())
+    write_whole(out / "long.md", page(result).encode())
     text = json.dumps(jsonable(result), indent=1, allow_nan=False)
     write_whole(out / "long.json", text.encode())
     print("\n".join([*table(result), f"the figures are in {out / 'long.json'}"]), file=sys.stderr)
@@ -158,3 +158,11 @@ def table(result: Mapping[str, Any]) -> list[str]:
         f"- {FIGURES['drift']}: {result['drift']:.2f}",
     ]
     return lines
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """The report as Markdown."""
+    lines = ["# A thousand steps", "", *table(result)]
+    lines += ["", "## What was measured", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in result["meta"].items()]
+    return "\n".join([*lines, ""])

@@ -28,7 +28,7 @@ from pipelines.load import check_size, held_out, load_dlp, load_dynamics, open_d
 from pipelines.metrics import TOLERANCE
 from pipelines.probes import owners
 from pipelines.progress import reporting
-from pipelines.provenance import machine
+from pipelines.provenance import STAGES, machine, trained
 from pipelines.results import jsonable
 from pipelines.tracking import crowd, follow_tracks, hide, kept, summarise, track_owners
 
@@ -80,7 +80,13 @@ def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[s
         for index, (name, link) in enumerate(linkers.items()):
             result[name] = judge(link, particles, truths, dlp.model.size)
             progress("linking", (index + 1) / len(linkers))
-    meta = {"data": data, "run": str(run), "videos": len(videos), **machine()}
+    meta = {
+        "data": data,
+        "run": str(run),
+        "videos": len(videos),
+        **trained(run, STAGES if has_dynamics else STAGES[:1]),
+        **machine(),
+    }
     result = {"meta": meta, "linked by": result}
     for key, (title, along, at) in CURVES.items():
         curves = {name: np.array(one[key], float) for name, one in result["linked by"].items()}

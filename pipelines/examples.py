@@ -14,11 +14,11 @@ from pipelines.load import TrainedDLP
 from pipelines.report import ranking
 from pipelines.report_html import Example
 from pipelines.results import EvaluationResult
+from pipelines.troubles import why
 
 PANEL = 128
 """Least height of a panel of these films, pixels."""
 STEPS = (1, 5, 10, 20)
-REASONS = 3
 
 
 def extremes(order: Sequence[int]) -> dict[int, str]:
@@ -52,6 +52,5 @@ def examples(
         seen = reconstruct(dlp.model, observed)
         film = np.stack(list(film_frames(video.frames, seen, parts, panel_height=PANEL)))
         steps = [context - 1, *(context - 1 + step for step in STEPS if step <= horizon)]
-        why = "; ".join(result.troubles[index][:REASONS])
-        found.append(Example(word, video.name, film, video.fps, steps, why))
+        found.append(Example(word, video.name, film, video.fps, steps, why(result, index)))
     return found

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlp.particles import LIVE
+import numpy as np
+
 from pipelines.metrics import MOVING_THRESHOLD, PSNR_CAP
+from pipelines.results import EvaluationResult
 from pipelines.segments import SOLID
 
 
@@ -46,7 +48,8 @@ FIGURES = (
         "more is better, 1 is equal",
         4,
         "torchmetrics: Gaussian window of sigma 1.5 (11 x 11), per RGB channel, data range 1, "
-        "per frame; then the mean over frames and videos.",
+        "per frame; then the mean over frames and videos. It is not scikit-image's default, whose "
+        "windows are uniform, 7 x 7, with the sample covariance.",
     ),
     *(
         Figure(
@@ -76,7 +79,15 @@ FIGURES = (
         3,
         "intersection over union of each true object and its segment (assigned for the greatest "
         "sum), an object without one counting 0; mean over a frame's objects. The union counts a "
-        "pixel once, where some published figures count it twice.",
+        "pixel once.",
+    ),
+    Figure(
+        "fg_miou_twice",
+        "FG-mIoU, its union counting common pixels twice",
+        "more is better, 0.5 is equal",
+        3,
+        "the same with the sum of both areas as its union, as some published code has it: 0.5 at "
+        "most. To be held against figures of such code alone.",
     ),
     Figure(
         "coverage",
@@ -106,13 +117,9 @@ FIGURES = (
     ),
 )
 
-PARTICLES = (
-    f"a particle is live above transparency {LIVE}. Coverage: share of visible objects with a "
-    "live particle within the tolerance. Precision: share of live particles within the tolerance "
-    "or the radius of a visible object. Jitter: noise of the context's tracks per coordinate, "
-    "from the median second difference. Of the context those particles count that the forecast "
-    "starts with: seen in three frames or in the last. Followed are objects that had a particle "
-    "when the context ended; of these the position errors are. IDF1 (Ristani et al., 2016) and "
-    "switches (CLEAR MOT) are motmetrics', over the context's tracks and the forecast that goes "
-    "on with them, video by video."
-)
+
+def measured(result: EvaluationResult, figure: Figure) -> dict[str, np.ndarray]:
+    """Method to [v, h], the model first; without the methods that lack the figure."""
+    methods = {"model": result.model, **result.baselines}
+    found = {name: getattr(scores, figure.key) for name, scores in methods.items()}
+    return {name: values for name, values in found.items() if values is not None}

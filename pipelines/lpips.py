@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -89,6 +90,25 @@ def shapes(trunk: str) -> dict[str, tuple[int, ...]]:
     return named
 
 
+def checked(weights: Mapping[str, object], wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The tensors that are wanted, as float32; others are not looked at.
+
+    Raises:
+        ValueError: a tensor is missing or has another shape.
+    """
+    found = {}
+    for name, shape in wanted.items():
+        tensor = weights.get(name)
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"tensor {name} is missing, expected shape {shape}")
+        if tuple(tensor.shape) != shape:
+            raise ValueError(
+                f"tensor {name} is of shape {tuple(tensor.shape)}, expected shape {shape}"
+            )
+        found[name] = tensor.float()
+    return found
+
+
 class LPIPS(nn.Module):
     """The distance of pairs of images.
 
@@ -111,12 +131,8 @@ class LPIPS(nn.Module):
         self.layers = TRUNKS[trunk]
         self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None], persistent=False)
         self.register_buffer("scale", torch.tensor(SCALE)[:, None, None], persistent=False)
-        for name, shape in shapes(trunk).items():
-            tensor = weights.get(name)
-            if tensor is None or tuple(tensor.shape) != shape:
-                found = "missing" if tensor is None else f"of shape {tuple(tensor.shape)}"
-                raise ValueError(f"tensor {name} is {found}, expected shape {shape}")
-            self.register_buffer(name.replace(".", "_"), tensor.float(), persistent=False)
+        for name, tensor in checked(weights, shapes(trunk)).items():
+            self.register_buffer(name.replace(".", "_"), tensor, persistent=False)
 
     def features(self, image: Tensor) -> list[Tensor]:
         """What the compared layers say, of length 1 at each pixel."""

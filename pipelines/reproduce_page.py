@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from pipelines.evaluate_long import AT as AT_LONG
-from pipelines.evaluate_tracking import kept_long
-
-Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""Case to seed to measurement to what its file holds."""
+from pipelines.reproduce_table import Found, cell, spread, table
+from pipelines.reproduce_tracking import curves, identity
 
 STAGE1 = (
     ("coverage", "coverage", 3),
@@ -44,6 +40,8 @@ FORECAST = (
     ("lpips_alex", "LPIPS, AlexNet", 3),
 )
 AT = (1, 5, 10, 20)
+MORE = "things "
+"""So begins the name of what is measured with more things, their number after it."""
 TRAINED = ("trained1", "trained2")
 
 
@@ -83,6 +81,16 @@ def page(found: Found) -> str:
         "",
         *identity(found),
         "",
+        "### Out to where it fails",
+        "",
+        *curves(found),
+        "",
+        "## More things than in training",
+        "",
+        "The same runs with 24 particles, nothing trained anew; context 10, 10 videos.",
+        "",
+        *_more(found),
+        "",
         "## A thousand steps",
         "",
         "Context 10, 8 videos. Energy: the mean squared speed over that of the first ten steps. "
@@ -115,7 +123,7 @@ def _stage1(found: Found) -> list[str]:
                 continue
             figures = one["stage1"]["figures"]
             cells = [
-                _cell(figures[key]["value"] if key in figures else None, digits)
+                cell(figures[key]["value"] if key in figures else None, digits)
                 for key, _, digits in STAGE1
             ]
             made_by = one.get("trained1", {}).get("commit") or "–"
@@ -174,7 +182,8 @@ def sampled(found: Found) -> list[str]:
     heads = {
         "in the 50 % interval": "50 % interval",
         "in the 90 % interval": "90 % interval",
-        "best of 20, px": "error of the best",
+        "best of 20 for each, px": "error of the best of",
+        "best whole scene of 20, px": "error of the best whole scene",
         "middle, px": "error of the middle",
         "live particles off": "live particles off",
     }
@@ -189,19 +198,23 @@ def sampled(found: Found) -> list[str]:
     return table(["data", "steps", *heads], rows)
 
 
-def identity(found: Found) -> list[str]:
-    """The tracking field's figures, by what motion the links expect."""
+def _more(found: Found) -> list[str]:
+    """Errors of scenes with more things, beside those of constant velocity."""
     rows = []
     for case, seeds in found.items():
-        runs = [one["tracking"]["linked by"] for one in seeds.values() if "tracking" in one]
-        for motion in dict.fromkeys(name for run in runs for name in run):
-            linked = [run[motion] for run in runs if motion in run]
-            every = [one["videos"]["all"] for one in linked]
-            keys = (("idf1", 3), ("mota", 3), ("switches_per_1000", 1))
-            cells = [spread([one[key] for one in every], digits) for key, digits in keys]
-            rows.append([case, motion, *cells, spread([kept_long(one) for one in linked], 3)])
-    head = ["data", "motion expected", "IDF1", "MOTA", "switches per 1,000"]
-    return table([*head, "kept through 10 hidden frames"], rows)
+        for name in dict.fromkeys(name for one in seeds.values() for name in one):
+            if not name.startswith(MORE):
+                continue
+            reports = [one[name]["per_step"] for one in seeds.values() if name in one]
+            for method in ("model", "true constant velocity", "copy-last"):
+                every = [one["position_error"]["methods"] for one in reports]
+                curves = [one[method]["per_step"]["mean"] for one in every if method in one]
+                cells = [
+                    spread([curve[step - 1] for curve in curves if step <= len(curve)], 2)
+                    for step in AT
+                ]
+                rows.append([case, name.removeprefix(MORE), method, *cells])
+    return table(["data", "things", "error, px", *(f"step {step}" for step in AT)], rows)
 
 
 def long(found: Found) -> list[str]:
@@ -218,24 +231,3 @@ def long(found: Found) -> list[str]:
         rows.append([case, *cells, spread([run["drift"] for run in runs], 2)])
     at = [f"{name}, step {step}" for name in ("live", "energy") for step in AT_LONG]
     return table(["data", "sound", *at, "drift of looks"], rows)
-
-
-def spread(values: Sequence[float | None], digits: int) -> str:
-    """Mean, and the range if there is any."""
-    known = [value for value in values if value is not None and not np.isnan(value)]
-    if not known:
-        return "–"
-    middle, least, most = (f"{x:.{digits}f}" for x in (np.mean(known), min(known), max(known)))
-    return middle if least == most else f"{middle} ({least} to {most})"
-
-
-def _cell(value: float | None, digits: int) -> str:
-    return "–" if value is None or np.isnan(value) else f"{value:.{digits}f}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Markdown."""
-    if not rows:
-        return ["Nothing yet."]
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]

@@ -6,19 +6,9 @@ from pathlib import Path
 
 from data.errors import UserError
 from pipelines.film import write_whole
-from pipelines.reproduce_page import (
-    AT,
-    STAGE1,
-    TRAINED,
-    Found,
-    identity,
-    length,
-    long,
-    sampled,
-    spread,
-    steps_of,
-    table,
-)
+from pipelines.reproduce_page import AT, STAGE1, TRAINED, length, long, sampled, steps_of
+from pipelines.reproduce_table import Found, spread, table
+from pipelines.reproduce_tracking import identity
 
 BEGIN, END = "<!-- results: written by make results -->", "<!-- /results -->"
 SHORT = ("coverage", "precision", "live_per_object", "position_error", "jitter", "psnr")
@@ -31,6 +21,7 @@ ERRORS = {
 PIXELS = {
     "model": "**forecast**",
     "copy-last": "last frame copied",
+    "own constant velocity": "its own constant velocity",
     "optical flow": "optical flow",
 }
 

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-_DRAWS = 1000
+DRAWS = 1000
+"""Bootstrap samples of the videos."""
+FEW = 5
+"""Fewer videos than this tell little of others, whatever their interval says."""
+RECONSTRUCTION = "reconstruction_psnr"
+"""What files for programs call the PSNR of the context as it is drawn from its particles."""
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Shares that the sampled futures' central intervals say they hold."""
 
@@ -20,7 +25,7 @@ class Scores:
         psnr, ssim, psnr_moving: [v, h]; None for a method that forecasts no pixels.
         lpips_alex, lpips_vgg: [v, h]; None too where there were no weights or they were not asked
             for.
-        fg_ari, fg_miou: [v, h]; None without true masks.
+        fg_ari, fg_miou, fg_miou_twice: [v, h]; None without true masks.
         coverage, precision: [v, h] of the forecast particles; None without true tracks.
         position_error: [v, h] pixels, each video's mean over its objects; None without truth
             or for a method that forecasts no positions.
@@ -33,6 +38,7 @@ class Scores:
     lpips_vgg: np.ndarray | None = None
     fg_ari: np.ndarray | None = None
     fg_miou: np.ndarray | None = None
+    fg_miou_twice: np.ndarray | None = None
     coverage: np.ndarray | None = None
     precision: np.ndarray | None = None
     position_error: np.ndarray | None = None
@@ -58,6 +64,7 @@ class EvaluationResult:
         troubles: what went wrong in each, in plain words; empty where it is not known.
         inside: [v, len(LEVELS)] how often the truth is inside the samples' intervals; None without
             samples or true tracks.
+        overlap: whether the videos are windows of one, which have frames in common.
         seed: of the bootstrap.
     """
 
@@ -72,7 +79,13 @@ class EvaluationResult:
     names: Sequence[str] = ()
     troubles: Sequence[Sequence[str]] = ()
     inside: np.ndarray | None = None
+    overlap: bool = False
     seed: int = 0
+
+    @property
+    def once(self) -> dict[str, np.ndarray]:
+        """All figures that each video has once, name to [v]."""
+        return {RECONSTRUCTION: self.reconstruction_psnr, **self.particles}
 
 
 def mean(values: np.ndarray, axis: int | tuple[int, ...] | None = 0) -> np.ndarray:
@@ -100,7 +113,7 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     flat = values.reshape(len(values), -1)
     known = ~np.isnan(flat)
     drawn = np.random.default_rng(seed).multinomial(
-        len(values), np.full(len(values), 1 / len(values)), _DRAWS
+        len(values), np.full(len(values), 1 / len(values)), DRAWS
     )  # (draws, v): how often each video is in
     total, count = drawn @ np.where(known, flat, 0), drawn @ known  # (draws, ...)
     means = np.divide(total, count, where=count > 0, out=np.full_like(total, np.nan))
@@ -109,6 +122,20 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     bounds[:, some] = np.nanpercentile(means[:, some], (2.5, 97.5), axis=0)
     low, high = bounds.reshape(2, *values.shape[1:])
     return low, high
+
+
+def overlapping(names: Sequence[str], length: int) -> bool:
+    """Whether windows of long videos have frames in common.
+
+    Args:
+        names: VIDEO_START each, the start in frames.
+        length: of a window, frames.
+    """
+    starts: dict[str, list[int]] = {}
+    for name in names:
+        video, _, start = name.rpartition("_")
+        starts.setdefault(video, []).append(int(start))
+    return any((np.diff(np.sort(found)) < length).any() for found in starts.values())
 
 
 def jsonable(value: object) -> object:

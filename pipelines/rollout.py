@@ -140,12 +140,13 @@ def save_films(
     drawn: Forecast | None,
 ) -> None:
     """OUT/NAME_compare.mp4, and OUT/NAME_fan.mp4 of the samples `drawn`, in one pass."""
-    one, other = tee(parts)  # read in step, so that it holds no more than a part
-    films = {"compare": film_frames(true, seen, one)}
+    films = {}
     if drawn is not None:
+        parts, other = tee(parts)  # read in step, but it keeps the last 57 parts
         each = [drawn[number] for number in range(len(drawn.identity))]
         films["fan"] = fan_frames(true, seen, other, each)
-    del other
+        del other
+    films["compare"] = film_frames(true, seen, parts)
     with ExitStack() as stack:
         writers = [
             stack.enter_context(Mp4Writer(out / f"{video.name}_{name}.mp4", video.fps))

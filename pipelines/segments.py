@@ -84,23 +84,24 @@ def _ari(one: np.ndarray, other: np.ndarray) -> float:
     return 1.0 if most == chance else (both - chance) / (most - chance)
 
 
-def foreground_miou(segments: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def foreground_miou(segments: np.ndarray, mask: np.ndarray, twice: bool = False) -> np.ndarray:
     """Mean over the true objects of the IoU with the segment assigned to each (FG-mIoU).
 
-    Segments are assigned so that the sum is greatest; an object without one counts 0. The union
-    counts each pixel once.
+    Segments are assigned so that the sum is greatest; an object without one counts 0.
 
     Args:
         segments: [t, h, w] ints, -1 the background.
         mask: [t, h, w] true labels, 0 the background.
+        twice: whether the union counts a pixel of both twice, as some published code does; else
+            once.
 
     Returns:
-        [t] in [0, 1]; NaN where nothing is visible.
+        [t] in [0, 1], with `twice` in [0, 0.5]; NaN where nothing is visible.
     """
-    return np.array([_miou(s, m) for s, m in zip(segments, mask, strict=True)])
+    return np.array([_miou(s, m, twice) for s, m in zip(segments, mask, strict=True)])
 
 
-def _miou(segments: np.ndarray, mask: np.ndarray) -> float:
+def _miou(segments: np.ndarray, mask: np.ndarray, twice: bool) -> float:
     """Of one frame."""
     objects = np.unique(mask[mask > 0])
     if not len(objects):
@@ -109,8 +110,8 @@ def _miou(segments: np.ndarray, mask: np.ndarray) -> float:
     ours = segments.ravel() == found[:, None]  # (segments, pixels)
     theirs = mask.ravel() == objects[:, None]  # (objects, pixels)
     common = ours.astype(int) @ theirs.T.astype(int)
-    union = ours.sum(1)[:, None] + theirs.sum(1) - common
-    iou = common / union
+    both = ours.sum(1)[:, None] + theirs.sum(1)
+    iou = common / (both if twice else both - common)
     rows, columns = linear_sum_assignment(iou, maximize=True)
     return float(iou[rows, columns].sum() / len(objects))
 

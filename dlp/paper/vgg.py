@@ -93,36 +93,44 @@ def load_vgg(path: str | None) -> VGGDistance:
             "torchvision's vgg16 state dict with --dlp.paper.vgg_weights FILE, or train with "
             "--dlp.paper.rec mse"
         )
-    file = Path(path)
-    hint = "give torchvision's vgg16 state dict (.safetensors or .pth)"
+    try:
+        return VGGDistance(_checked(read_state_dict(Path(path))))
+    except ValueError as error:
+        hint = "give torchvision's vgg16 state dict (.safetensors or .pth)"
+        raise ValueError(f"dlp.paper.vgg_weights: {path}: {error}: {hint}") from error
+
+
+def read_state_dict(file: Path) -> dict[str, object]:
+    """A stranger's state dict, as .safetensors or as .pth (weights only, no code).
+
+    Raises:
+        ValueError: what is wrong, in one line that does not name the file.
+    """
     try:
         if file.suffix == ".safetensors":
-            found = load_file(file)
+            found: object = load_file(file)
         else:
             found = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise ValueError(f"dlp.paper.vgg_weights: {path}: no such file: {hint}") from error
+        raise ValueError("no such file") from error
     except Exception as error:  # torch raises nearly any type for a file that is not its own
-        raise ValueError(f"dlp.paper.vgg_weights: {path}: {_line(error)}: {hint}") from error
-    return VGGDistance(_checked(found, path, hint))
-
-
-def _checked(found: object, path: str, hint: str) -> dict[str, Tensor]:
-    """The convolutions' weights of a stranger's state dict, the rest left out."""
-    where = f"dlp.paper.vgg_weights: {path}"
+        raise ValueError(_line(error)) from error
     if not isinstance(found, dict):
-        raise ValueError(f"{where}: expected a state dict, found {type(found).__name__}: {hint}")
+        raise ValueError(f"expected a state dict, found {type(found).__name__}")
+    return found
+
+
+def _checked(found: dict[str, object]) -> dict[str, Tensor]:
+    """The convolutions' weights, the rest left out."""
     weights = {}
     for layer, (inputs, outputs) in CONVOLUTIONS.items():
         for kind, shape in (("weight", (outputs, inputs, 3, 3)), ("bias", (outputs,))):
             name = f"features.{layer}.{kind}"
             tensor = found.get(name)
             if not isinstance(tensor, Tensor):
-                raise ValueError(f"{where}: it has no tensor {name}: {hint}")
+                raise ValueError(f"it has no tensor {name}")
             if tuple(tensor.shape) != shape:
-                raise ValueError(
-                    f"{where}: {name} has shape {tuple(tensor.shape)}, expected {shape}: {hint}"
-                )
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
             weights[name] = tensor
     return weights
 

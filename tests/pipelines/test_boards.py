@@ -1,6 +1,8 @@
 import io
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 from pipelines.boards import Board, fresh_board
+from tests.pipelines.commands import PARTICLES, Trained, particlecast
 from tests.pipelines.discs import disc_video
 from tests.pipelines.test_panel import disc_panel
 
@@ -132,6 +135,79 @@ def test_hyperparameters_lie_in_the_runs_own_folder(tmp_path):
         "none": "None",
     }
     assert events.Scalars("hparam/coverage")[0].value == pytest.approx(0.99)
+
+
+def rows(folder: Path) -> tuple[list[str], dict[str, tuple[dict, dict]]]:
+    """What TensorBoard's own HParams tab shows of a log folder.
+
+    Returns:
+        The heads of its columns; row to its settings and its metrics.
+    """
+    from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.hparams import api_pb2, backend_context
+    from tensorboard.plugins.hparams.get_experiment import Handler as Experiment
+    from tensorboard.plugins.hparams.list_session_groups import Handler as Groups
+
+    log = EventMultiplexer().AddRunsFromDirectory(str(folder)).Reload()
+    provider = MultiplexerDataProvider(log, str(folder))
+    context = backend_context.Context(TBContext(data_provider=provider))
+    asked = RequestContext()
+    whole = Experiment(asked, context, "", api_pb2.GetExperimentRequest()).run()
+    heads = [info.name for info in whole.hparam_infos]
+    heads += [info.name.tag for info in whole.metric_infos]
+    every = [api_pb2.Status.Value(name) for name in ("STATUS_SUCCESS", "STATUS_UNKNOWN")]
+    columns = [{"metric": info.name} for info in whole.metric_infos]
+    request = api_pb2.ListSessionGroupsRequest(
+        allowed_statuses=every, col_params=columns, slice_size=9
+    )
+    found = Groups(asked, context, "", request).run().session_groups
+    return heads, {
+        group.name: (
+            {key: value.number_value or value.string_value for key, value in group.hparams.items()},
+            {value.name.tag: value.value for value in group.metric_values},
+        )
+        for group in found
+    }
+
+
+def test_a_figure_that_could_not_be_measured_keeps_its_column(tmp_path: Path) -> None:
+    for name, value in {"a": np.nan, "b": 2.5}.items():
+        board = Board(tmp_path / name)
+        board.hyperparameters({"k": 10, "dlp.kind": name}, {"gain, dB": value, "loss": 1.5})
+        board.close()
+    heads, found = rows(tmp_path)
+    assert set(heads) == {"k", "dlp.kind", "hparam/gain, dB", "hparam/loss"}
+    assert found["a"] == ({"k": 10, "dlp.kind": "a"}, {"hparam/loss": 1.5})
+    assert found["b"][1] == {"hparam/gain, dB": 2.5, "hparam/loss": 1.5}
+
+
+def test_two_evaluated_runs_are_two_rows_of_the_same_columns(
+    own: Trained, tiny: Trained, tmp_path: Path
+) -> None:
+    """In the folder of all runs, whose trainings have rows of their own."""
+    one, other = (
+        Trained(tiny.data, shutil.copytree(own.run, tmp_path / "all" / name, symlinks=True))
+        for name in ("one", "other")
+    )
+    for run, horizon in ((one, 3), (other, 4)):
+        words = ("--context", 8, "--horizon", horizon, "--out", tmp_path / "out")
+        particlecast("evaluate", *run.on(), *words)
+    heads, found = rows(tmp_path / "all")
+    evaluated = {name: row for name, row in found.items() if name.endswith("evaluate")}
+    assert set(evaluated) == {"one/tensorboard/evaluate", "other/tensorboard/evaluate"}
+    first, second = evaluated.values()
+    assert (first[0]["horizon"], second[0]["horizon"]) == (3, 4)
+    for settings, metrics in (first, second):
+        assert set(settings) <= set(heads)
+        assert (settings["stage1.steps"], settings["dlp.particles"]) == (6, PARTICLES)
+        assert {"stage1.seed", "stage1.commit", "stage2.steps", "stage2.learning_rate"} <= set(
+            settings
+        )
+        assert {"hparam/psnr", "hparam/IDF1 of context and forecast"} <= set(metrics)
+    assert set(first[0]) == set(second[0])
 
 
 def test_neither_torchvision_nor_moviepy_is_needed(tmp_path):

@@ -124,8 +124,9 @@ def test_evaluate_writes_a_report_and_films(own: Trained, tmp_path: Path) -> Non
     particlecast("evaluate", *own.on(), *LENGTHS, "--out", tmp_path / "out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     page = (tmp_path / "out" / "report.md").read_text()
-    pixels = {"model", "copy-last", "median background", "optical flow"}
-    positions = {"model", "copy-last", "own constant velocity", "true constant velocity"}
+    own_velocity = "own constant velocity"
+    pixels = {"model", "copy-last", "median background", "optical flow", own_velocity}
+    positions = {"model", "copy-last", own_velocity, "true constant velocity"}
     for figure, methods in {"psnr": pixels, "ssim": pixels, "position_error": positions}.items():
         curves = report["per_step"][figure]["methods"]
         assert curves.keys() == methods
@@ -136,6 +137,10 @@ def test_evaluate_writes_a_report_and_films(own: Trained, tmp_path: Path) -> Non
     films = list((tmp_path / "out" / "films").iterdir())
     assert len(films) == 1
     assert film_facts(films[0])[:3] == ("h264", "yuv420p", CONTEXT + HORIZON)
+    assert (
+        f"evaluate/psnr/{own_velocity}"
+        in logged(own.run / "tensorboard" / "evaluate").Tags()["scalars"]
+    )
     for png in ("psnr", "ssim", "psnr_moving", "position_error"):
         assert (tmp_path / "out" / f"horizon_{png}.png").stat().st_size > 1000
     log = logged(own.run / "tensorboard" / "evaluate")

@@ -18,6 +18,7 @@ from dlp.decoder import Scene
 from dlp.model import DLP
 from dlp.particles import Particles, from_pixels
 from pipelines.evaluate_dlp import judge, linked
+from pipelines.provenance import trained
 from pipelines.report_dlp import ROBUST, ROWS, collect, head, page, scalars
 from tests.pipelines.commands import Trained, clips, particlecast, refused
 from tests.pipelines.test_commands import logged
@@ -146,6 +147,9 @@ def test_the_command_writes_its_table_and_its_curves(
     particlecast("evaluate-dlp", *own.on(), "--out", out)
     result = json.loads((out / "stage1.json").read_text())
     assert result["meta"]["videos"] == 1  # of six, one is held out by the tool's own split
+    assert result["meta"]["stage 1"] == trained(own.run)["stage 1"]
+    assert "stage 2" not in result["meta"]
+    assert "| stage 1 | steps 6, seed 0" in (out / "stage1.md").read_text()
     assert result["figures"].keys() == ROWS.keys()
     assert 0 <= result["figures"]["coverage"]["value"] <= 1
     assert all(figures.keys() == set(ROBUST) for figures in result["disturbed"].values())

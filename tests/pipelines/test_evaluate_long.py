@@ -11,6 +11,7 @@ import torch
 
 from dynamics.config import DynamicsConfig
 from pipelines.evaluate_long import AT, endure, gather
+from pipelines.provenance import trained
 from tests.dynamics.made import calmed, roused, state
 from tests.pipelines.commands import Trained, particlecast, refused
 
@@ -67,6 +68,9 @@ def test_the_command_tells_it_of_held_out_videos(
     assert found["at"] == list(AT)
     assert found["meta"]["videos"] == 1
     assert len(found["live"]) == len(found["energy"]) == len(AT)
-    assert "live particles" in (tmp_path / "out" / "long.md").read_text()
+    assert found["meta"]["stage 2"] == trained(tiny.run)["stage 2"]
+    page = (tmp_path / "out" / "long.md").read_text()
+    assert "live particles" in page
+    assert "| stage 1 | steps 6, seed 0" in page
     missing = ("--data", tiny.data, "--run", tmp_path / "none", "--out", tmp_path / "out")
     assert "no trained stage 1" in refused(capsys, "evaluate-long", *missing)

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,16 @@ import pytest
 from PIL import Image, ImageSequence
 
 from data.errors import UserError
+from pipelines.draw import label
+from pipelines.examples import PANEL
 from pipelines.film import (
     CONTEXT_COLOUR,
     FORECAST_COLOUR,
+    caption_width,
     compare,
     film_frames,
     gif_bytes,
+    step_caption,
     write_gif,
     write_whole,
 )
@@ -65,6 +70,31 @@ def test_border_tells_context_from_forecast():
     frames = film()
     for t, colour in [(0, CONTEXT_COLOUR), (2, CONTEXT_COLOUR), (3, FORECAST_COLOUR)]:
         assert tuple(frames[t, 100, 0].tolist()) == colour
+
+
+def test_a_step_is_told_whole_on_the_panels_of_a_report():
+    width = PANEL + 6  # with its border
+    for t, context, said in [
+        (9, 10, "seen 10/10"),
+        (999, 1000, "seen 1000/1000"),
+        (14, 10, "prediction +5"),
+        (1009, 10, "prediction +1000"),
+    ]:
+        assert step_caption(t, context, width) == said
+        assert caption_width(said) <= width
+        bar = label(np.zeros((0, 4 * width, 3), np.uint8), said)
+        assert (bar[:, width:] == bar[0, 0]).all()
+    assert caption_width("prediction   forecast +5") > width
+    assert step_caption(14, 10, 262) == "prediction   forecast +5"
+    assert step_caption(9, 10, 262) == "reconstruction   context 10/10"
+    assert step_caption(14, 10, 60) == "+5"
+
+
+def test_the_film_of_a_small_panel_shows_the_last_digit_of_its_step():
+    parts, width = [forecast(3, 8)], PANEL + 6
+    rows = film_frames(VIDEO.frames, forecast(0, 3), parts, panel_height=PANEL)
+    captions = [row[:22, width + 6 : 2 * width + 6] for row in rows]
+    assert all((one != two).any() for one, two in pairwise(captions))
 
 
 def test_the_particle_panel_does_not_show_the_true_future():

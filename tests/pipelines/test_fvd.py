@@ -4,9 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import sqrtm
 from torch import Tensor, nn
 
 from data.errors import UserError
+from pipelines.conventions import PARTICLES
+from pipelines.figures import FIGURES
 from pipelines.fvd import VideoFeatures, frechet
 from tests.pipelines.commands import SIDE, Trained, particlecast, refused
 
@@ -40,6 +43,19 @@ def test_gaussians_that_are_known() -> None:
     assert frechet(one, other) == pytest.approx(frechet(other, one))
 
 
+@pytest.mark.parametrize(("n", "d"), [(40, 5), (4, 6)])
+def test_it_agrees_with_the_formula_written_out(n: int, d: int) -> None:
+    """The second with singular covariances, of fewer videos than features."""
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(n, d)) @ rng.normal(size=(d, d))
+    other = rng.normal(size=(n + 3, d)) @ rng.normal(size=(d, d)) + 1
+    first, second = (np.cov(x, rowvar=False) for x in (one, other))
+    root = sqrtm(first @ second).real
+    apart = np.square(one.mean(0) - other.mean(0)).sum()
+    expected = apart + np.trace(first + second - 2 * root)
+    assert frechet(one, other) == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_network_sees_the_whole_video(network: Path) -> None:
     frames = np.zeros((12, 8, 8, 3), np.uint8)
     frames[:6, ..., 0] = 200
@@ -61,9 +77,20 @@ def test_evaluate_tells_it(
 ) -> None:
     world = f"synthetic:billiards,videos=30,frames=18,size={SIDE}"
     words = ("--data", world, "--run", own.run, "--context", 8, "--out", tmp_path / "out")
-    particlecast("evaluate", *words, "--horizon", 10, "--fvd", network)
-    found = json.loads((tmp_path / "out" / "report.json").read_text())["whole"]
+    particlecast("evaluate", *words, "--horizon", 10, "--fvd", network, "--samples", 3)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    found = {name: value for name, value in report["whole"].items() if "FVD" in name}
     assert set(found) == {"FVD of 3 videos, forecast", "FVD of 3 videos, copy last"}
     assert min(found.values()) > 0
     assert "FVD of 3 videos, forecast" in (tmp_path / "out" / "report.html").read_text()
+    # Both conventions of PSNR are there for every method that has pixels.
+    pooled = "PSNR from the mean error over all frames, dB"
+    others = report["per_step"]["psnr"]["methods"].keys() - {"model"}
+    assert {pooled, *(f"{pooled}, {name}" for name in others)} <= report["particles"].keys()
+    # Of whatever is reported it is told how it is measured.
+    for name in [*found, *report["particles"]]:
+        assert any(part in name for one in PARTICLES for part in one.of), name
+    assert {one.title for one in PARTICLES} == set(report["conventions"]) - {
+        figure.title for figure in FIGURES
+    }
     assert "at least 10" in refused(capsys, "evaluate", *words, "--horizon", 9, "--fvd", network)

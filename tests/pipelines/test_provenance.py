@@ -12,11 +12,19 @@ import pytest
 import torch
 
 import pipelines
+from pipelines import provenance
 from pipelines.checkpoint import STATE, find_checkpoint, load_training_state
 from pipelines.config import EngineConfig, plain
 from pipelines.load import load_dlp
 from pipelines.pretrained import keep
-from pipelines.provenance import commit, machine, settings, trained, training
+from pipelines.provenance import (
+    commit,
+    machine,
+    settings,
+    trained,
+    training,
+    training_columns,
+)
 from tests.pipelines.commands import Trained, particlecast
 
 ASK = "from pipelines.provenance import commit; print(commit())"
@@ -57,15 +65,39 @@ def asked(home: Path) -> str:
     ).stdout.strip()
 
 
-def test_another_projects_commit_is_not_ours_and_a_change_is_told(copied: Path) -> None:
+def committed(home: Path) -> str:
+    """Commit the packages; the name of the commit."""
+    git(home, "add", ".")
+    git(home, "commit", "-q", "-m", "second")
+    return git(home, "rev-parse", "--short", "HEAD")
+
+
+def test_another_projects_commit_is_not_ours(copied: Path) -> None:
     assert asked(copied) == ""
-    git(copied, "add", ".")
-    git(copied, "commit", "-q", "-m", "second")
-    name = git(copied, "rev-parse", "--short", "HEAD")
-    assert asked(copied) == name
-    with (copied / "pipelines" / "film.py").open("a") as file:
+    others = ("tests/test_film.py", "benchmarks/speed.py", "packages/pipelines/pretrained/a.md")
+    for path in others[:2]:
+        (copied.parent / path).parent.mkdir(parents=True)
+        (copied.parent / path).write_text("")
+    name = committed(copied)
+    for path in others:  # two are changed, one is new: no part of what a figure is made with
+        (copied.parent / path).parent.mkdir(exist_ok=True)
+        (copied.parent / path).write_text("# changed\n")
+    assert asked(copied) == name  # asking leaves byte code beside the packages, too
+
+
+@pytest.mark.parametrize(
+    "path", ["pipelines/film.py", "pipelines/presets/video.yaml", "data/new.py", "dlp/a/new.py"]
+)
+def test_a_change_of_the_packages_is_told_and_so_is_a_new_file(
+    copied: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = committed(copied)
+    monkeypatch.setattr(provenance, "__file__", str(copied / "pipelines" / "provenance.py"))
+    assert commit() == name
+    (copied / path).parent.mkdir(exist_ok=True)
+    with (copied / path).open("a") as file:
         file.write("# changed\n")
-    assert asked(copied) == f"{name} and changes"
+    assert commit() == f"{name} and changes"
 
 
 def test_a_run_tells_how_it_was_trained(own: Trained) -> None:
@@ -88,6 +120,14 @@ def test_what_is_kept_of_a_run_still_tells_it(tiny: Trained, tmp_path: Path) -> 
     assert trained(tmp_path / "kept") == trained(tiny.run)
     assert trained(tiny.run)["stage 1"].startswith("steps 6, seed 0, commit ")
     assert settings(tmp_path / "kept") == settings(tiny.run)
+
+
+def test_the_training_stands_in_a_column_each(tiny: Trained) -> None:
+    found = training_columns(tiny.run)
+    assert (found["stage1.seed"], found["stage1.steps"]) == (0, 6)
+    assert (found["stage2.seed"], found["stage2.steps"]) == (0, 6)
+    assert found["stage1.commit"] == found["stage2.commit"]
+    assert not set(found) & set(settings(tiny.run))  # no column hides another
 
 
 def test_settings_are_all_that_the_command_line_sets(tiny: Trained) -> None:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pipelines.report import verdict, write_report
+from pipelines.report_words import missing, told, trust
 from pipelines.results import LEVELS, EvaluationResult, Scores
 
 HORIZON, VIDEOS = 24, 6
@@ -52,7 +53,11 @@ def test_the_page_has_each_method_at_the_chosen_steps(tmp_path):
     assert "| coverage | 0.990 [0.990, 0.990] |" in page
     assert "| jitter, px | – |" in page
     assert "| LPIPS, alex | not computed: run particlecast get-weights |" in page
+    assert "| calibration of sampled futures | not computed: add --samples 20 |" in page
     assert "| data | synthetic:discs |" in page
+    ending = page.partition("## Conventions")[2]
+    for title, words in told(result).items():
+        assert f"- {title}: {words}\n" in ending
     assert "    --dlp.particles 12\n    --stage1.text two lines\n" in page
     for picture in re.findall(r"\]\((\S+\.png)\)", page):
         with Image.open(tmp_path / "out" / picture) as image:
@@ -77,7 +82,15 @@ def test_the_file_for_programs_holds_every_number_and_no_nan(tmp_path):
         "constant velocity of the truth",
     }
     assert summary["particles"]["jitter, px"]["mean"] is None
-    assert summary["missing"] == {"LPIPS, alex": "not computed: run particlecast get-weights"}
+    assert summary["missing"] == {
+        "LPIPS, alex": "not computed: run particlecast get-weights",
+        "calibration of sampled futures": "not computed: add --samples 20",
+    }
+    words = summary["conventions"]
+    assert {"PSNR", "SSIM", "Position error of the same particle", "Jitter"} < words.keys()
+    assert "FG-mIoU of the particles' segments" not in words  # no masks are known
+    assert "1,000 draws of whole videos" in words["Intervals in brackets and bands"]
+    assert "the draws' seed is 0" in words["Intervals in brackets and bands"]
     assert summary["meta"]["seed"] == 3
     assert summary["settings"] == {"dlp.particles": 12, "stage1.text": "two\nlines"}
 
@@ -94,6 +107,28 @@ def test_the_calibration_of_samples_is_told_plotted_and_written(tmp_path):
     write_report(tmp_path / "without", outcome())
     assert "Calibration" not in (tmp_path / "without" / "report.md").read_text()
     assert not (tmp_path / "without" / "calibration.png").exists()
+
+
+def test_why_there_is_no_calibration():
+    assert "calibration of sampled futures" not in missing(
+        outcome(inside=np.ones((VIDEOS, len(LEVELS))))
+    )
+    (note,) = missing(outcome(notes={}, model=scores(22, positions=False))).values()
+    assert note == "not computed: it takes true tracks and --samples 20"
+    (note,) = missing(outcome(notes={}, settings={"dynamics.chance": 0})).values()
+    assert "foresees one future" in note
+    given = {"spread of the samples": "not computed: it takes true tracks"}
+    assert missing(outcome(notes=given, model=scores(22, positions=False))) == given
+
+
+def test_brackets_tell_when_they_are_too_narrow():
+    few = {"reconstruction_psnr": np.array([30.0, 31.0, 32.0])}
+    assert trust(outcome()).endswith("by bootstrap over videos (or windows of a long one).")
+    assert "The windows overlap" in trust(outcome(overlap=True))
+    assert "alone" not in trust(outcome(overlap=True))
+    assert "They are of 3 videos alone" in trust(outcome(**few))
+    assert "They are of 3 windows alone" in trust(outcome(**few, overlap=True))
+    assert "no intervals" in trust(outcome(reconstruction_psnr=np.array([30.0])))
 
 
 def test_the_verdict_says_by_how_much_and_admits_defeat():
@@ -116,6 +151,7 @@ def test_a_short_horizon_without_truth_and_one_video_still_reports(tmp_path):
     )
     write_report(tmp_path, result)
     page = (tmp_path / "report.md").read_text()
+    assert "There are no intervals: it is a single video." in page
     assert "| method | step 1 | step 3 | all steps |" in page
     assert "Nothing moves at step 3" in page
     assert "does NOT beat copy-last in SSIM over all steps: +0.0000." in page

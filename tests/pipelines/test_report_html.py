@@ -1,4 +1,5 @@
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from pipelines.examples import extremes
 from pipelines.report_html import Example, write_html
+from pipelines.report_words import told, trust
 from tests.pipelines.commands import SIDE, Trained, particlecast
 from tests.pipelines.test_report import VIDEOS, outcome
 
@@ -55,6 +57,11 @@ def test_the_page_is_whole_and_needs_no_other_file(tmp_path: Path) -> None:
     assert f"{at_five:.2f}" in page.cells
     assert "not computed: run particlecast get-weights" in page.cells
     assert page.cells.count("object 1 drifted") == 5
+    assert "not computed: add --samples 20" in page.cells
+    assert escape(trust(result)) in text
+    ending = text.partition("<h2>Conventions</h2>")[2]
+    for title, words in told(result).items():
+        assert f"<li>{escape(title)}: {escape(words)}</li>" in ending
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 

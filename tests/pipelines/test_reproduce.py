@@ -14,6 +14,7 @@ from pipelines.provenance import commit
 from pipelines.reproduce import CASES, Case, gather, reproduce
 from pipelines.reproduce_card import card
 from pipelines.reproduce_summary import BEGIN, END
+from pipelines.reproduce_table import cell
 from tests.pipelines.commands import DLP, DYNAMICS, FRAMES, SIDE, particlecast, refused
 
 MADE = (
@@ -117,11 +118,25 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
         "| **model** | 2.00 (1.00 to 3.00) | 6.00 (5.00 to 7.00) | 11.00 (10.00 to 12.00) | – |"
         in text
     )
-    assert "| balls | 10 | – | – | 1.50 (0.50 to 2.50) |" in text
+    assert "| balls | 10 | – | – | 1.50 (0.50 to 2.50) | – |" in text
     assert "| balls | coast | 0.900 | 0.800 | 1.5 | 0.875 |" in text
     lasting = "no | 4.0 | 4.0 | 3.0 | 2.0 | 1.00 | 0.90 | – | 0.50 | 0.10 |"
     assert f"| balls | {lasting}" in text
     assert "Machine: abacus, 2 cores, Python 3.11, torch 2.13." in text
+
+
+def test_curves_and_scenes_with_more_things(tmp_path: Path) -> None:
+    case = Case("balls", "synthetic:billiards", (3, 5), more=(12,))
+    record = Recorder()
+    run = tmp_path / "out" / "balls" / "0"
+    reproduce(tmp_path / "out", tmp_path / "page.md", 1, cases=[case], run=record)
+    (words,) = [words for words in record.said if "synthetic:billiards,objects=12" in words]
+    assert words[0] == "evaluate"
+    assert words[-1] == str(run / "evaluate-things-12")
+    text = (tmp_path / "page.md").read_text()
+    assert "| balls | 12 | model | 1.00 | 5.00 | 10.00 | – |" in text
+    assert "IDF1, so many times as fast:" in text
+    assert f"| balls | coast | {' | '.join(cell(share, 3) for share in KEPT)} |" in text
 
 
 def test_a_video_is_a_case_of_its_own_and_stays_on_the_page(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 
-from pipelines.results import interval, mean
+from pipelines.results import interval, mean, overlapping
 
 
 def test_mean_leaves_out_what_is_unknown_and_never_warns():
@@ -32,3 +32,10 @@ def test_the_interval_is_the_seeds_and_none_for_one_video():
     assert np.array_equal(interval(values, 1), interval(values, 1))
     assert not np.array_equal(interval(values, 1), interval(values, 2))
     assert np.isnan(interval(values[:1])).all()
+
+
+def test_windows_overlap_if_two_of_one_video_are_nearer_than_their_length():
+    assert not overlapping(["a_00000", "a_00030", "a_00060"], 30)
+    assert overlapping(["a_00000", "a_00060", "a_00029"], 30)
+    assert not overlapping(["a_00000", "b_00001"], 30)  # of two videos
+    assert not overlapping(["a_00000"], 30)

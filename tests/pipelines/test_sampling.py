@@ -33,6 +33,7 @@ SPREAD = {
     "truth inside the samples' 50 % interval",
     "truth inside the samples' 90 % interval",
     f"error of the best of {ENOUGH} samples, px",
+    f"error of the best whole scene of {ENOUGH}, px",
     "error of the middle future, px",
 }
 ROWS = {"position": (2,), "transparency": (), "appearance": (FEATURES,), "identity": ()}

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torchmetrics.functional.clustering import adjusted_rand_score
 
 from dlp.config import DLPConfig
 from dlp.model import DLP
@@ -37,6 +38,20 @@ def test_known_answers_worked_out_by_hand() -> None:
     expected = (3 - 3 * 7 / 15) / ((3 + 7) / 2 - 3 * 7 / 15)
     assert foreground_ari(found, TRUE)[0] == pytest.approx(expected)
     assert foreground_miou(found, TRUE)[0] == pytest.approx((2 / 4 + 2 / 4) / 2)
+    assert foreground_miou(found, TRUE, twice=True)[0] == pytest.approx((2 / 6 + 2 / 6) / 2)
+    assert foreground_miou(TRUE, TRUE, twice=True)[0] == 0.5
+
+
+def test_the_rand_index_agrees_with_torchmetrics() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 4, (20, 12, 12))
+    # From random to nearly the truth, and from one segment to nine.
+    wrong = rng.random(true.shape) < np.linspace(0, 1, 20)[:, None, None]
+    found = np.where(wrong, rng.integers(-1, 8, true.shape), true)
+    for ours, theirs, score in zip(found, true, foreground_ari(found, true), strict=True):
+        seen = theirs > 0
+        expected = adjusted_rand_score(*(torch.from_numpy(x[seen]) for x in (ours, theirs)))
+        assert score == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_over_a_whole_clip_a_particle_must_stay_on_its_object() -> None:
@@ -105,7 +120,7 @@ def test_evaluate_tells_them_where_masks_are_known(own: Trained, tmp_path: Path)
     words = ("--data", world, "--run", own.run, "--context", 8, "--horizon", 4)
     particlecast("evaluate", *words, "--out", tmp_path, "--limit", 1)
     found = json.loads((tmp_path / "report.json").read_text())["per_step"]
-    for figure in ("fg_ari", "fg_miou"):
+    for figure in ("fg_ari", "fg_miou", "fg_miou_twice"):
         assert list(found[figure]["methods"]) == ["model"]
         assert len(found[figure]["methods"]["model"]["per_step"]["mean"]) == 4
     assert "FG-mIoU of the particles' segments" in (tmp_path / "report.md").read_text()

@@ -13,6 +13,7 @@ from pipelines.judge import Judged, judge
 from pipelines.results import LEVELS
 from pipelines.spread import (
     best_of,
+    best_scene,
     calibration,
     followed_rows,
     interval_coverage,
@@ -25,6 +26,7 @@ FIGURES = [
     "truth inside the samples' 50 % interval",
     "truth inside the samples' 90 % interval",
     "error of the best of 4 samples, px",
+    "error of the best whole scene of 4, px",
     "error of the middle future, px",
 ]
 
@@ -113,7 +115,7 @@ def test_all_figures_together() -> None:
     true = np.zeros((3, 2, 2))
     samples = np.stack([true + np.array([d, 0]) for d in (-2.0, -1.0, 1.5, 3.0)])
     found = spread_figures(samples, true + np.array([0, 5]), true, everyone(3, 2))
-    expected = dict(zip(FIGURES, (1.0, float("nan"), 1.0, 5.0), strict=True))
+    expected = dict(zip(FIGURES, (1.0, float("nan"), 1.0, 1.0, 5.0), strict=True))
     assert found == pytest.approx(expected, nan_ok=True)
 
 
@@ -153,7 +155,8 @@ def sampled(*shifts: float) -> Forecast:
 
 def judgement(drawn: Forecast | None, future: Forecast) -> Judged:
     video = disc_video(STEPS, SIZE)
-    return judge(video, forecast(0, CONTEXT), future, CONTEXT, video.frames[0], drawn)
+    seen, coasted = forecast(0, CONTEXT), forecast(CONTEXT, STEPS, 1.0)
+    return judge(video, seen, future, coasted, CONTEXT, video.frames[0], drawn)
 
 
 def judged(drawn: Forecast | None, future: Forecast) -> dict[str, float]:
@@ -176,6 +179,19 @@ def test_a_judgement_has_the_spread_of_the_samples_that_are_given() -> None:
     assert off["error of the best of 4 samples, px"] == pytest.approx(mean_step, rel=1e-4)
     plain = judged(None, future)
     assert plain == {name: value for name, value in found.items() if name not in FIGURES}
+
+
+def test_the_best_whole_scene_is_one_sample_for_all() -> None:
+    true = np.zeros((2, 3, 2))  # two steps, three objects, of which the last is never visible
+    visible = np.array([[True, True, False]] * 2)
+    samples = np.zeros((3, 2, 3, 2))
+    samples[0, :, 0, 0], samples[0, :, 1, 0] = 0.0, 9.0
+    samples[1, :, 0, 0], samples[1, :, 1, 0] = 9.0, 1.0
+    samples[2, :, 0, 0], samples[2, :, 1, 0] = 4.0, 2.0
+    samples[:, :, 2] = 100.0
+    assert np.nanmean(best_of(samples, true, visible)) == 0.5
+    assert best_scene(samples, true, visible) == 3.0
+    assert np.isnan(best_scene(samples, true, np.zeros_like(visible)))
 
 
 def test_a_sample_whose_row_is_given_to_another_is_not_judged_by_that_one() -> None:
@@ -251,3 +267,21 @@ def test_a_particle_that_is_lost_on_the_way_no_longer_covers() -> None:
     curves = judgement(None, future).curves["model"]
     assert np.allclose(curves["coverage"], [1, 1, 1, 2 / 3, 1 / 3, 1 / 3])
     assert np.allclose(curves["precision"], [1, 1, 1, 1, 0.5, 0.5])
+
+
+def test_the_drawn_particles_at_constant_velocity_are_judged_by_their_own_frames() -> None:
+    curves = judgement(None, forecast(CONTEXT, STEPS, 2.0)).curves["own constant velocity"]
+    assert curves["psnr"].tolist() == [100.0] * (STEPS - CONTEXT)  # its frames are the true ones
+    assert curves["psnr_moving"].tolist() == [100.0] * (STEPS - CONTEXT)
+    assert np.allclose(curves["position_error"], np.arange(1, STEPS - CONTEXT + 1), atol=1e-3)
+
+
+def test_a_perfect_forecast_has_no_troubles_and_a_switched_one_has() -> None:
+    assert judgement(None, forecast(CONTEXT, STEPS)).troubles == []
+    future = forecast(CONTEXT, STEPS)
+    future.position[2:, [3, 1]] = future.position[2:, [1, 3]]
+    said = judgement(None, future).troubles
+    assert {text.split(",")[0] for text in said} == {
+        "object 0 lost its particle to object 1",
+        "object 1 lost its particle to object 0",
+    }

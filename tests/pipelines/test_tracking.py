@@ -157,6 +157,8 @@ def test_the_command_writes_its_page_for_both_ways_to_link(tiny: Trained, tmp_pa
     found = json.loads((tmp_path / "out" / "tracking.json").read_text())
     assert set(found["linked by"]) == {"constant velocity", "the dynamics model"}
     assert found["meta"]["videos"] == 1  # of six, one is for testing
+    assert {"stage 1", "stage 2"} < found["meta"].keys()
+    assert "| stage 2 | steps 6, seed 0" in (tmp_path / "out" / "tracking.md").read_text()
     for one in found["linked by"].values():
         assert set(one) == {"videos", *CURVES}
         assert one["videos"]["all"]["object_frames"] > 0
