@@ -29,7 +29,7 @@ demo: .venv/installed
 bench: .venv/installed
 	$(BIN)/particlecast bench
 
-# Some five hours for all seeds; stopped, it goes on. VIDEO=vtest.avi adds a video of yours.
+# Some eight hours for all seeds; stopped, it goes on. VIDEO=vtest.avi adds a video of yours.
 results: .venv/installed
 	-$(BIN)/particlecast get-weights
 	$(BIN)/particlecast results --pretrained pipelines/pretrained --readme README.md $(if $(VIDEO),--video $(VIDEO))

@@ -140,11 +140,10 @@ def evaluate(
     whole = distance.distances() if distance else {}
     if distance and not whole:
         notes["FVD"] = "not computed: it takes several videos"
-    matched = {str(index): one.matched for index, one in enumerate(judged) if one.matched}
+    matched = {str(i): one.matched for i, one in enumerate(judged) if one.matched is not None}
     if matched:
-        whole["IDF1 of context and forecast, all videos together"] = summarise(matched)["all"][
-            "idf1"
-        ]
+        pooled = summarise(matched)["all"]["idf1"]
+        whole["IDF1 of context and forecast, all videos together"] = pooled
     names = [video.name for video in windows]
     overlap = dataset.by_time and overlapping(names, context + horizon)
     result = collect(judged, names, meta, notes, whole)
