@@ -162,7 +162,13 @@ def _evaluate_tracking(given: Namespace) -> None:
     from pipelines.evaluate_tracking import evaluate_tracking
     from pipelines.pretrained import find_run
 
-    evaluate_tracking(given.data, find_run(given.run), out=Path(given.out), limit=given.limit)
+    evaluate_tracking(
+        given.data,
+        find_run(given.run),
+        out=Path(given.out),
+        limit=given.limit,
+        particles=given.particles,
+    )
 
 
 def _evaluate_long(given: Namespace) -> None:
@@ -279,7 +285,7 @@ COMMANDS = {
     "evaluate": Command("measure forecasts beside baselines", options.evaluate, _evaluate),
     "evaluate-dlp": Command("measure stage 1 alone", options.evaluate_part, _evaluate_dlp),
     "evaluate-tracking": Command(
-        "measure identity alone", options.evaluate_part, _evaluate_tracking
+        "measure identity alone", options.evaluate_tracking, _evaluate_tracking
     ),
     "evaluate-long": Command("measure a thousand steps", options.evaluate_part, _evaluate_long),
     "regress-keypoints": Command(

@@ -46,7 +46,9 @@ FEWEST_FRAMES = 5
 Linker = Callable[[Particles], Tracks]
 
 
-def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[str, Any]:
+def evaluate_tracking(
+    data: str, run: Path, out: Path, limit: int = 0, particles: int = 0
+) -> dict[str, Any]:
     """Write OUT/tracking.json, tracking.md and their plots; print the head of the table.
 
     Tracks are linked with a constant velocity as their expected motion and, if the run has a stage
@@ -54,6 +56,7 @@ def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[s
 
     Args:
         limit: at most so many videos; 0: all.
+        particles: K, if there may be more things than in training; 0: as trained.
 
     Returns:
         What tracking.json holds.
@@ -61,7 +64,7 @@ def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[s
     Raises:
         UserError: the run or the source is unfit, or has no true tracks.
     """
-    dlp = load_dlp(run)
+    dlp = load_dlp(run, particles)
     has_dynamics = bool(list_checkpoints(checkpoint_root(run, "stage2")))
     linkers = make_linkers(load_dynamics(run, dlp) if has_dynamics else None, dlp.model.size)
     dataset = open_data(data, dlp.frames)
@@ -72,18 +75,19 @@ def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[s
         raise UserError(f"{data}: no true tracks to measure identity by: give a synthetic world")
     make_folder(out)
     with reporting() as progress:
-        particles = []
+        found = []
         for index, video in enumerate(videos):
-            particles.append(encode_frames(dlp.model, video.frames))
+            found.append(encode_frames(dlp.model, video.frames))
             progress("encoding frames into particles", (index + 1) / len(videos))
         result: dict[str, Any] = {}
         for index, (name, link) in enumerate(linkers.items()):
-            result[name] = judge(link, particles, truths, dlp.model.size)
+            result[name] = judge(link, found, truths, dlp.model.size)
             progress("linking", (index + 1) / len(linkers))
     meta = {
         "data": data,
         "run": str(run),
         "videos": len(videos),
+        "particles": dlp.model.config.particles,
         **trained(run, STAGES if has_dynamics else STAGES[:1]),
         **machine(),
     }
@@ -93,8 +97,8 @@ def evaluate_tracking(data: str, run: Path, out: Path, limit: int = 0) -> dict[s
         picture = plot_curves(curves, title=title, unit="1 is best", along=along, at=at)
         write_whole(out / f"{key}.png", png_bytes(picture))
     write_whole(out / "tracking.md", page(result).encode())
-    found = json.dumps(jsonable(result), indent=1, allow_nan=False)
-    write_whole(out / "tracking.json", found.encode())
+    text = json.dumps(jsonable(result), indent=1, allow_nan=False)
+    write_whole(out / "tracking.json", text.encode())
     print("\n".join([*table(result), f"the page is {out / 'tracking.md'}"]), file=sys.stderr)
     return result
 

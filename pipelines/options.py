@@ -137,12 +137,7 @@ def _forecast(parser: ArgumentParser) -> None:
         "--context", type=int, required=True, help="Frames that the forecast may see."
     )
     parser.add_argument("--horizon", type=int, required=True, help="Steps to forecast.")
-    parser.add_argument(
-        "--particles",
-        type=int,
-        default=0,
-        help="K, if there may be more things than in training; 0: as trained.",
-    )
+    _more_particles(parser)
     parser.add_argument(
         "--samples",
         type=int,
@@ -180,9 +175,24 @@ def evaluate(parser: ArgumentParser) -> None:
 
 
 def evaluate_part(parser: ArgumentParser) -> None:
-    """The options of evaluate-dlp, evaluate-tracking and evaluate-long."""
+    """The options of evaluate-dlp and evaluate-long."""
     _source_and_run(parser)
     _output(parser)
+
+
+def evaluate_tracking(parser: ArgumentParser) -> None:
+    """The options of evaluate-tracking."""
+    evaluate_part(parser)
+    _more_particles(parser)
+
+
+def _more_particles(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--particles",
+        type=int,
+        default=0,
+        help="K, if there may be more things than in training; 0: as trained.",
+    )
 
 
 def regress_keypoints(parser: ArgumentParser) -> None:

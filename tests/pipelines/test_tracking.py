@@ -164,6 +164,14 @@ def test_the_command_writes_its_page_for_both_ways_to_link(tiny: Trained, tmp_pa
         assert one["videos"]["all"]["object_frames"] > 0
 
 
+def test_it_takes_more_particles_than_the_run_was_trained_with(tiny: Trained, tmp_path: Path):
+    for words, particles in (((), 5), (("--particles", 9), 9)):
+        out = tmp_path / f"{particles}"
+        particlecast("evaluate-tracking", *tiny.on(), "--out", out, "--limit", 1, *words)
+        found = json.loads((out / "tracking.json").read_text())
+        assert found["meta"]["particles"] == particles
+
+
 def test_where_no_object_is_visible_the_file_holds_null(
     tiny: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
