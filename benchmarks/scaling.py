@@ -36,10 +36,11 @@ from pipelines.encode import encode_frames, encode_tracks
 from pipelines.film import write_whole
 from pipelines.full_disk import telling_of_full_disks
 from pipelines.load import load_dlp
+from pipelines.marks import fill, place
 from pipelines.pretrained import find_run
 from pipelines.provenance import machine
-from pipelines.reproduce_summary import fill, place
-from pipelines.signals import Interrupted, stopping
+from pipelines.signals import stopping
+from pipelines.status import status
 
 HEIGHT, WIDTH, FPS = 320, 480, 25
 """Of the videos that are decoded: CLEVRER's."""
@@ -217,7 +218,7 @@ def read_rates(file: Path) -> Row:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command line; 0: done, 2: a mistake of the user's, 130 and 143: stopped."""
+    """The command line; the exit status, see `pipelines.status`."""
     here = Path(__file__).parent
     parser = argparse.ArgumentParser(prog="scaling", description=__doc__)
     parser.add_argument("--out", type=Path, default=here, help="of bench.json and scaling.json")
@@ -229,20 +230,13 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--again", action="store_true", help="measure anew what is there")
     given = parser.parse_args(words)
     torch.set_num_threads(1)  # what is measured here is a core's time
-    try:
+
+    def work() -> None:
         with stopping(), telling_of_full_disks():
             sizes = (given.counts, given.videos, given.frames, given.traffic, given.again)
             print(scale(given.out, given.page, *sizes))
-    except UserError as error:
-        print(f"scaling: error: {error}", file=sys.stderr)
-        return 2
-    except Interrupted as stop:
-        print(f"scaling: {stop}", file=sys.stderr)
-        return 128 + stop.signum
-    except KeyboardInterrupt:
-        print("scaling: stopped; what was measured is kept", file=sys.stderr)
-        return 130
-    return 0
+
+    return status("scaling", work)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.many_files import FRAMES, SIDE
 from data.frames import FrameConfig
 from pipelines.config import load_preset
-from pipelines.reproduce_table import table
+from pipelines.tables import table
 
 Row = dict[str, Any]
 

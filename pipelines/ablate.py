@@ -36,9 +36,9 @@ from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.load import check_own, check_size, held_out, load_dlp, open_data
 from pipelines.lock import hold_run
+from pipelines.marks import fill, place
 from pipelines.progress import reporting
 from pipelines.provenance import machine
-from pipelines.reproduce_summary import fill, place
 from pipelines.results import jsonable
 from pipelines.train_dynamics import DynamicsStage, coasting, errors_by_step
 

@@ -16,7 +16,8 @@ from pipelines.allocator import keep_memory
 from pipelines.commands import COMMANDS
 from pipelines.full_disk import telling_of_full_disks
 from pipelines.parsing import parse
-from pipelines.signals import Interrupted, stopping
+from pipelines.signals import stopping
+from pipelines.status import status
 from pipelines.together import together
 
 # OpenMP's threads spin while they wait, by default for so long that one other busy program makes
@@ -26,31 +27,23 @@ keep_memory()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status.
-
-    0: done. 2: a mistake of the user's, told in one line. 130, 143: stopped by Ctrl-C, SIGTERM.
-    """
+    """Run a command; the exit status, see `pipelines.status`."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if not words or words[0] in ("-h", "--help", "help"):
-            print(_overview())
-            return 0 if words else 2
-        if words[0] == "--version":
-            print(f"particlecast {version('particlecast')}")
-            return 0
-        if words[0] not in COMMANDS:
-            raise UserError(f"no command {words[0]!r}: choose from {', '.join(COMMANDS)}")
-        with stopping(), together(), telling_of_full_disks():
-            COMMANDS[words[0]].run(parse(words[0], COMMANDS[words[0]], words[1:]))
-    except UserError as error:
-        print(f"particlecast: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except Interrupted as stop:
-        print(f"particlecast: {stop}", file=sys.stderr)
-        return 128 + stop.signum
-    except KeyboardInterrupt:
-        print("particlecast: stopped; what was finished is kept", file=sys.stderr)
-        return 130
+    return status("particlecast", lambda: _run(words))
+
+
+def _run(words: Sequence[str]) -> int:
+    """0, or 2 if there are no words."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"particlecast {version('particlecast')}")
+        return 0
+    if words[0] not in COMMANDS:
+        raise UserError(f"no command {words[0]!r}: choose from {', '.join(COMMANDS)}")
+    with stopping(), together(), telling_of_full_disks():
+        COMMANDS[words[0]].run(parse(words[0], COMMANDS[words[0]], words[1:]))
     return 0
 
 

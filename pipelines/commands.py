@@ -12,6 +12,7 @@ from jsonargparse import Namespace
 
 from data.errors import UserError
 from pipelines import options
+from pipelines import options_measure as measure
 from pipelines.config import EngineConfig
 from pipelines.parsing import Command
 
@@ -280,22 +281,24 @@ COMMANDS = {
         "train stage 2: particles to their future", options.train_dynamics, _train_dynamics
     ),
     "fine-tune": Command("train both stages further, together", options.fine_tune, _fine_tune),
-    "ablate": Command("what each choice of stage 2 is worth", options.ablate, _ablate),
+    "ablate": Command("what each choice of stage 2 is worth", measure.ablate, _ablate),
     "rollout": Command("forecast videos", options.rollout, _rollout),
-    "evaluate": Command("measure forecasts beside baselines", options.evaluate, _evaluate),
-    "evaluate-dlp": Command("measure stage 1 alone", options.evaluate_part, _evaluate_dlp),
+    "evaluate": Command("measure forecasts beside baselines", measure.evaluate, _evaluate),
+    "evaluate-dlp": Command("measure stage 1 alone", measure.evaluate_part, _evaluate_dlp),
     "evaluate-tracking": Command(
-        "measure identity alone", options.evaluate_tracking, _evaluate_tracking
+        "measure identity alone", measure.evaluate_tracking, _evaluate_tracking
     ),
-    "evaluate-long": Command("measure a thousand steps", options.evaluate_part, _evaluate_long),
+    "evaluate-long": Command("measure a thousand steps", measure.evaluate_part, _evaluate_long),
     "regress-keypoints": Command(
-        "measure landmarks by linear regression", options.regress_keypoints, _regress_keypoints
+        "measure landmarks by linear regression",
+        measure.regress_keypoints,
+        _regress_keypoints,
     ),
-    "detect": Command("boxes from the particles that are sure", options.detect, _detect),
+    "detect": Command("boxes from the particles that are sure", measure.detect, _detect),
     "make-data": Command("make a synthetic world's videos", options.make_data, _make_data),
     "get-weights": Command("fetch the weights of LPIPS", options.get_weights, _get_weights),
     "explore": Command("take hold of particles on a page", options.explore, _explore),
     "demo": Command("all of it, on a small synthetic set", options.demo, _demo),
-    "results": Command("make the project's own results anew", options.results, _results),
-    "bench": Command("measure speed and memory", options.bench, _bench),
+    "results": Command("make the project's own results anew", measure.results, _results),
+    "bench": Command("measure speed and memory", measure.bench, _bench),
 }

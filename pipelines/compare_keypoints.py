@@ -20,10 +20,10 @@ import numpy as np
 from data.errors import UserError
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
+from pipelines.marks import fill, place
 from pipelines.regress_keypoints import chosen
 from pipelines.reproduce import Runner, command
-from pipelines.reproduce_summary import fill, place
-from pipelines.signals import Interrupted
+from pipelines.status import status
 
 MASKED, KEYNET, ZHANG = 1700, 2650, 2400
 """Steps of 16 that one idle core, of 145, 241 and 249 images a second, makes in three minutes."""
@@ -158,7 +158,7 @@ def _spread(values: list[float]) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command line; 0: done, 2: a mistake of the user's, 130 and 143: stopped."""
+    """The command line; the exit status, see `pipelines.status`."""
     parser = argparse.ArgumentParser(prog="compare_keypoints", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", default="synthetic:faces")
@@ -175,15 +175,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if given.max_minutes is not None:
         size = ("--max-minutes", str(given.max_minutes))
     where = {"run": command, "kept": given.page}
-    try:
-        print(compare(given.out, given.data, size, given.seeds, given.only, options, **where))
-    except UserError as error:
-        print(f"compare_keypoints: error: {error}", file=sys.stderr)
-        return 2
-    except Interrupted as stop:
-        print(f"compare_keypoints: {stop}", file=sys.stderr)
-        return 128 + stop.signum
-    return 0
+    plan = (given.out, given.data, size, given.seeds, given.only, options)
+    return status("compare_keypoints", lambda: print(compare(*plan, **where)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.figures import FIGURES, Figure
 from pipelines.results import RECONSTRUCTION
+from pipelines.tables import cell, table
 
 TOLD = ("data", "context", "horizon")
 """What of a run's evaluation stands in the table of the runs."""
@@ -81,12 +82,11 @@ def _steps(one: Mapping[str, Any], digits: int) -> list[str]:
     steps = list(one["mean"])
     head = ["all steps" if step == "all" else f"step {step}" for step in steps]
     rows = [
-        [name, *(number(row[step], digits) for step in steps), _pair(one, name, digits)]
+        [name, *(cell(row[step], digits) for step in steps), _pair(one, name, digits)]
         for name, row in one["runs"].items()
     ]
     total = [
-        f"{number(one['mean'][step], digits)} ± {number(one['spread'][step], digits)}"
-        for step in steps
+        f"{cell(one['mean'][step], digits)} ± {cell(one['spread'][step], digits)}" for step in steps
     ]
     return _table(["run", *head, "paired"], [*rows, ["**mean ± spread**", *total, ""]])
 
@@ -98,9 +98,9 @@ def _once(particles: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
         cells = []
         for run in runs:
             pair = _pair(one, run, 3)
-            cells.append(number(one["runs"][run], 3) + (f" ({pair})" if pair else ""))
+            cells.append(cell(one["runs"][run], 3) + (f" ({pair})" if pair else ""))
         title = "reconstruction PSNR, dB" if name == RECONSTRUCTION else name
-        rows.append([title, *cells, f"{number(one['mean'], 3)} ± {number(one['spread'], 3)}"])
+        rows.append([title, *cells, f"{cell(one['mean'], 3)} ± {cell(one['spread'], 3)}"])
     return _table(
         [
             "figure",
@@ -120,16 +120,10 @@ def _pair(one: Mapping[str, Any], run: str, digits: int) -> str:
     return size if np.isnan(pair["low"]) else f"{size} [{low}, {high}]"
 
 
-def number(value: float, digits: int) -> str:
-    """A cell; a dash where there was nothing to measure."""
-    return "–" if np.isnan(value) else f"{value:.{digits}f}"
-
-
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Cells as Markdown; what is not known is a dash."""
+    """Any values as Markdown, each on its line; what is not known is a dash."""
 
-    def line(cells: Sequence[object]) -> str:
-        told = ("–" if cell is None else " ".join(str(cell).split()) for cell in cells)
-        return "| " + " | ".join(text.replace("|", "/") for text in told) + " |"
+    def told(value: object) -> str:
+        return "–" if value is None else " ".join(str(value).split()).replace("|", "/")
 
-    return [line(head), "|---|" + "---:|" * (len(head) - 1), *(line(row) for row in rows)]
+    return table([told(name) for name in head], [[told(value) for value in row] for row in rows])

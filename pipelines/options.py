@@ -8,7 +8,8 @@ from pipelines.config import JOINT, STAGE1, STAGE2, EngineConfig, plain, presets
 from pipelines.parsing import MINUTES
 
 
-def _source_and_run(parser: ArgumentParser, several: bool = False) -> None:
+def source_and_run(parser: ArgumentParser, several: bool = False) -> None:
+    """What is read, and the run or runs."""
     parser.add_argument(
         "--data",
         type=str,
@@ -34,7 +35,7 @@ def _source_and_run(parser: ArgumentParser, several: bool = False) -> None:
 
 
 def _training(parser: ArgumentParser, steps: bool) -> None:
-    _source_and_run(parser)
+    source_and_run(parser)
     parser.add_argument(
         "--preset",
         type=str,
@@ -72,7 +73,8 @@ def _stage1_groups(parser: ArgumentParser) -> None:
     _engine_group(parser, "stage1", STAGE1)
 
 
-def _stage2_groups(parser: ArgumentParser) -> None:
+def stage2_groups(parser: ArgumentParser) -> None:
+    """All settings of stage 2."""
     from dynamics.config import DynamicsConfig
 
     parser.add_class_arguments(DynamicsConfig, "dynamics")
@@ -89,7 +91,7 @@ def train(parser: ArgumentParser) -> None:
     """The options of train."""
     _training(parser, steps=False)
     _stage1_groups(parser)
-    _stage2_groups(parser)
+    stage2_groups(parser)
 
 
 def train_dlp(parser: ArgumentParser) -> None:
@@ -101,43 +103,25 @@ def train_dlp(parser: ArgumentParser) -> None:
 def train_dynamics(parser: ArgumentParser) -> None:
     """The options of train-dynamics."""
     _training(parser, steps=True)
-    _stage2_groups(parser)
+    stage2_groups(parser)
 
 
 def fine_tune(parser: ArgumentParser) -> None:
     """The options of fine-tune."""
-    _source_and_run(parser)
+    source_and_run(parser)
     parser.add_argument("--out", type=str, required=True, help="Folder of the run that comes out.")
     _length(parser)
     parser.add_argument("--max-steps", type=int | None, help="Steps of training.")
     _engine_group(parser, "joint", JOINT)
 
 
-def ablate(parser: ArgumentParser) -> None:
-    """The options of ablate."""
-    _source_and_run(parser)
-    parser.add_argument("--out", type=str, required=True, help="Folder for what is written.")
-    parser.add_argument("--max-steps", type=int, default=1500, help="Steps of training, of each.")
-    parser.add_argument("--seeds", type=int, default=3, help="Runs of each row.")
-    parser.add_argument(
-        "--page", type=str, default="", help="A Markdown file that keeps the table between marks."
-    )
-    parser.add_argument(
-        "--only",
-        type=str,
-        default="",
-        help="Rows whose name holds this text, or one of several with commas between.",
-    )
-    _stage2_groups(parser)
-
-
-def _forecast(parser: ArgumentParser) -> None:
+def forecast(parser: ArgumentParser) -> None:
     """What rollout and evaluate share, but for the source and the run."""
     parser.add_argument(
         "--context", type=int, required=True, help="Frames that the forecast may see."
     )
     parser.add_argument("--horizon", type=int, required=True, help="Steps to forecast.")
-    _more_particles(parser)
+    more_particles(parser)
     parser.add_argument(
         "--samples",
         type=int,
@@ -151,42 +135,17 @@ def _forecast(parser: ArgumentParser) -> None:
         default=True,
         help="Whether particles come in at the border as they did in training.",
     )
-    _output(parser)
+    output(parser)
 
 
-def _output(parser: ArgumentParser) -> None:
+def output(parser: ArgumentParser) -> None:
+    """Where to write, and of how many videos."""
     parser.add_argument("--out", type=str, required=True, help="Folder for what is written.")
     parser.add_argument("--limit", type=int, default=0, help="Take at most so many videos; 0: all.")
 
 
-def evaluate(parser: ArgumentParser) -> None:
-    """The options of evaluate."""
-    _source_and_run(parser, several=True)
-    _forecast(parser)
-    parser.add_argument(
-        "--lpips",
-        type=str,
-        default="alex",
-        help="Trunks of LPIPS: alex, vgg, both or none; they need particlecast get-weights.",
-    )
-    parser.add_argument(
-        "--fvd", type=str, default="", help="I3D as TorchScript, a file of yours, to tell FVD."
-    )
-
-
-def evaluate_part(parser: ArgumentParser) -> None:
-    """The options of evaluate-dlp and evaluate-long."""
-    _source_and_run(parser)
-    _output(parser)
-
-
-def evaluate_tracking(parser: ArgumentParser) -> None:
-    """The options of evaluate-tracking."""
-    evaluate_part(parser)
-    _more_particles(parser)
-
-
-def _more_particles(parser: ArgumentParser) -> None:
+def more_particles(parser: ArgumentParser) -> None:
+    """K beyond that of training."""
     parser.add_argument(
         "--particles",
         type=int,
@@ -195,54 +154,10 @@ def _more_particles(parser: ArgumentParser) -> None:
     )
 
 
-def regress_keypoints(parser: ArgumentParser) -> None:
-    """The options of regress-keypoints."""
-    _source_and_run(parser)
-    parser.add_argument("--out", type=str, required=True, help="Folder for what is written.")
-    parser.add_argument(
-        "--with-variance", action="store_true", help="Regress from each log sigma^2 too."
-    )
-    parser.add_argument(
-        "--with-appearance", action="store_true", help="Regress from the features too."
-    )
-    parser.add_argument(
-        "--with-intercept", action="store_true", help="An intercept, which the literature has not."
-    )
-    parser.add_argument(
-        "--train-images", type=int, default=0, help="Images to regress from; 0: all."
-    )
-    parser.add_argument(
-        "--checkpoints", action="store_true", help="Measure every checkpoint that the run keeps."
-    )
-    _filter(parser)
-
-
-def _filter(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--filter-confidence",
-        type=float,
-        default=1.0,
-        help="Share of the particles that stay, those of least sigma first, in (0, 1].",
-    )
-
-
-def detect(parser: ArgumentParser) -> None:
-    """The options of detect."""
-    _source_and_run(parser)
-    _output(parser)
-    _filter(parser)
-    parser.add_argument(
-        "--overlap",
-        type=float,
-        default=0.5,
-        help="Of two boxes with a greater share (of their union) in common, the surer one stays.",
-    )
-
-
 def rollout(parser: ArgumentParser) -> None:
     """The options of rollout."""
-    _source_and_run(parser)
-    _forecast(parser)
+    source_and_run(parser)
+    forecast(parser)
     parser.add_argument("--start", type=int, default=0, help="The context's first frame.")
 
 
@@ -286,35 +201,6 @@ def get_weights(parser: ArgumentParser) -> None:
     )
 
 
-def results(parser: ArgumentParser) -> None:
-    """The options of results."""
-    parser.add_argument("--out", type=str, default="runs/results", help="Folder of the runs.")
-    parser.add_argument("--page", type=str, default="docs/results.md", help="The page to write.")
-    parser.add_argument("--seeds", type=int, default=3, help="Runs of each case.")
-    parser.add_argument(
-        "--only",
-        type=str,
-        default="",
-        help="Cases whose name holds this text, or one of several with commas between.",
-    )
-    parser.add_argument(
-        "--video", type=str, default="", help="A video without true tracks, as one more case."
-    )
-    parser.add_argument(
-        "--pretrained",
-        type=str,
-        default="",
-        help="Folder that keeps the first runs of the moving worlds; of this package: "
-        "pipelines/pretrained.",
-    )
-    parser.add_argument(
-        "--readme",
-        type=str,
-        default="",
-        help="A Markdown file that keeps the results in short, between two marks.",
-    )
-
-
 def explore(parser: ArgumentParser) -> None:
     """The options of explore."""
     parser.add_argument(
@@ -341,12 +227,3 @@ def demo(parser: ArgumentParser) -> None:
     """The options of demo."""
     parser.add_argument("--run", type=str, default="runs/demo", help="The run's folder.")
     parser.add_argument("--max-minutes", type=float, default=9.0, help="Minutes it may take.")
-
-
-def bench(parser: ArgumentParser) -> None:
-    """The options of bench."""
-    parser.add_argument("--out", type=str, default="benchmarks", help="Folder for the results.")
-    parser.add_argument("--seconds", type=float, default=1.0, help="For each measurement.")
-    parser.add_argument(
-        "--quick", action="store_true", help="One small configuration: does it work?"
-    )

@@ -71,7 +71,8 @@ def training(folder: Path) -> dict[str, object]:
         folder: a checkpoint; one that comes with the package has no training state.
     """
     made = load_config(folder).get("made")
-    found = {"steps": step_of(folder), **(made if isinstance(made, dict) else {})}
+    made = made if isinstance(made, dict) else {}
+    found = {"steps": step_of(folder), **{n: known for n, known in made.items() if known != ""}}
     if (folder / STATE).exists():
         try:
             state = load_training_state(folder)

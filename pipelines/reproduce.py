@@ -23,10 +23,11 @@ from pipelines import provenance
 from pipelines.checkpoint import checkpoint_root, find_checkpoint, list_checkpoints
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
+from pipelines.marks import fill, place
 from pipelines.pretrained import keep
 from pipelines.reproduce_card import card
 from pipelines.reproduce_page import MORE, page
-from pipelines.reproduce_summary import fill, place, summary
+from pipelines.reproduce_summary import summary
 from pipelines.signals import Interrupted
 
 CONTEXT, SAMPLES, LONG_VIDEOS = 10, 20, 8

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipelines.evaluate_long import AT as AT_LONG
-from pipelines.reproduce_table import Found, cell, spread, table
-from pipelines.reproduce_tracking import curves, identity
+from pipelines.reproduce_tracking import Found, curves, identity
+from pipelines.tables import cell, spread, table
 
 STAGE1 = (
     ("coverage", "coverage", 3),

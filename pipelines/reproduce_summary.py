@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from data.errors import UserError
-from pipelines.film import write_whole
 from pipelines.reproduce_page import AT, STAGE1, TRAINED, length, long, sampled, steps_of
-from pipelines.reproduce_table import Found, spread, table
-from pipelines.reproduce_tracking import identity
+from pipelines.reproduce_tracking import Found, identity
+from pipelines.tables import spread, table
 
-BEGIN, END = "<!-- results: written by make results -->", "<!-- /results -->"
 SHORT = ("coverage", "precision", "live_per_object", "position_error", "jitter", "psnr")
 """Of stage 1's figures."""
 ERRORS = {
@@ -60,33 +55,3 @@ def summary(found: Found) -> str:
         ("**A thousand steps**, and what is left of the squared speed.", long(found)),
     ]
     return "\n".join(line for title, lines in parts for line in (title, "", *lines, ""))
-
-
-def place(file: Path) -> tuple[str, str]:
-    """What stands before and after a file's marks.
-
-    Raises:
-        UserError: it cannot be read, or has no marks.
-    """
-    try:
-        whole = file.read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read: {error}") from error
-    before, begin, rest = whole.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(
-            f"{file}: has no place for the results: put the lines {BEGIN} and {END} where they are "
-            "to be"
-        )
-    return before, after
-
-
-def fill(file: Path, text: str) -> None:
-    """Put text between a file's marks, in place of what was there.
-
-    Raises:
-        UserError: as from `place`.
-    """
-    before, after = place(file)
-    write_whole(file, f"{before}{BEGIN}\n\n{text}\n{END}{after}".encode())

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pipelines.evaluate_tracking import CROWDS, HIDDEN, SPEEDS, kept_long
-from pipelines.reproduce_table import Found, spread, table
+from pipelines.tables import spread, table
+
+Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Case to seed to measurement to what its file holds."""
 
 
 def identity(found: Found) -> list[str]:

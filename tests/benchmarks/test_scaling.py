@@ -12,7 +12,7 @@ import pytest
 from benchmarks import scaling
 from benchmarks.many_files import FRAMES
 from benchmarks.scaling_page import arithmetic, camera, clevrer, costs, page, room, span
-from pipelines.reproduce_summary import BEGIN, END
+from pipelines.marks import BEGIN, END
 
 BENCH = Path(__file__).parents[2] / "benchmarks" / "bench.json"
 RATES = {"size": 128, "particles": 10, "batch": 32, "train": 100.0, "encode": 400.0, "peak": 900.0}

@@ -14,7 +14,7 @@ from dynamics.tracks import Tracks
 from pipelines.ablate import CHANGES, STEPS, WINDOWS, forecast_begins, forecast_errors
 from pipelines.checkpoint import find_checkpoint, load_training_state
 from pipelines.cli import main
-from pipelines.reproduce_summary import BEGIN, END
+from pipelines.marks import BEGIN, END
 from tests.dynamics.made import calmed, coasting
 from tests.pipelines.commands import STAGE2, Trained, particlecast, refused
 

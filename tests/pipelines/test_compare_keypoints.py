@@ -10,7 +10,7 @@ import pytest
 
 from data.errors import UserError
 from pipelines.compare_keypoints import CASES, compare
-from pipelines.reproduce_summary import BEGIN, END
+from pipelines.marks import BEGIN, END
 
 
 def test_each_case_is_trained_and_measured_once_and_told(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import pytest
 from data.errors import UserError
 from pipelines import reproduce as reproduce_module
 from pipelines.commands import COMMANDS
+from pipelines.marks import BEGIN, END
 from pipelines.parsing import parse
 from pipelines.provenance import commit
 from pipelines.reproduce import CASES, Case, gather, reproduce
 from pipelines.reproduce_card import card
-from pipelines.reproduce_summary import BEGIN, END
-from pipelines.reproduce_table import cell
+from pipelines.tables import cell
 from tests.pipelines.commands import DLP, DYNAMICS, FRAMES, SIDE, particlecast, refused
 
 MADE = (

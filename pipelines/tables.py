@@ -1,14 +1,10 @@
-"""Tables of the results: cells, spreads, Markdown."""
+"""Tables in Markdown: cells, spreads, rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-
-Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""Case to seed to measurement to what its file holds."""
 
 
 def spread(values: Sequence[float | None], digits: int) -> str:
