@@ -33,7 +33,7 @@ bench: .venv/installed
 results: .venv/installed
 	-$(BIN)/particlecast get-weights
 	$(BIN)/particlecast results --pretrained pipelines/pretrained --readme README.md $(if $(VIDEO),--video $(VIDEO))
-	$(BIN)/particlecast ablate --data synthetic:billiards,size=64 --run runs/results/billiards/0 --out runs/ablation \
+	OMP_NUM_THREADS=1 $(BIN)/particlecast ablate --data synthetic:billiards,size=64 --run runs/results/billiards/0 --out runs/ablation \
 		--max-steps 600 --page docs/ablation.md
 	$(BIN)/particlecast bench
 	$(BIN)/python -m benchmarks.scaling

@@ -213,7 +213,6 @@ def measure_machine(seconds: float) -> dict[str, Any]:
     copy = _best(lambda: target.copy_(source), seconds)
     return {
         **machine(),
-        "threads": torch.get_num_threads(),
         "gflops": 2 * MATRIX**3 / product / 1e9,
         "bfloat16": narrow,
         "trained_gflops": 2 * MATRIX**3 / trained / 1e9,

@@ -22,7 +22,7 @@ from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.marks import fill, place
 from pipelines.regress_keypoints import chosen
-from pipelines.reproduce import Runner, command
+from pipelines.runner import Runner, command
 from pipelines.status import status
 
 MASKED, KEYNET, ZHANG = 1700, 2650, 2400

@@ -219,7 +219,7 @@ def train(
                         "optimizer": optimizer.state_dict()["state"],
                         "precision": fabric.strategy.precision.state_dict(),
                     }
-                    made = {"seed": seed, "commit": made_by}
+                    made = {"seed": seed, "commit": made_by, "threads": torch.get_num_threads()}
                     resolved = {**described, "engine": plain(config), "made": made}
                     folder = save_checkpoint(
                         root, step, stage.model, resolved, state, config.keep, better

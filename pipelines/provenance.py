@@ -32,6 +32,7 @@ def machine() -> dict[str, object]:
     found: dict[str, object] = {
         "machine": platform.machine(),
         "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "particlecast": version("particlecast"),

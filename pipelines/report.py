@@ -110,6 +110,7 @@ def _summary(result: EvaluationResult) -> dict[str, object]:
             per_step[figure.key] = {"convention": figure.convention, "methods": methods}
     return {
         "meta": dict(result.meta),
+        "overlap": result.overlap,
         "settings": dict(result.settings),
         "per_step": per_step,
         "particles": {

@@ -3,17 +3,15 @@
 particlecast results --out runs/results --page docs/results.md
 
 For each world and seed: train stage 1, measure it, train stage 2, measure identity and forecasts.
-What is done is not done again. Runs are so many steps long, not minutes: what else the machine does
-meanwhile changes no figure.
+What is done is not done again. Runs are so many steps long, not minutes, and of one thread: what
+else the machine does meanwhile, and how many cores it has, change no figure.
 """
 
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from pipelines.pretrained import keep
 from pipelines.reproduce_card import card
 from pipelines.reproduce_page import MORE, page
 from pipelines.reproduce_summary import summary
-from pipelines.signals import Interrupted
+from pipelines.runner import Runner, command
 
 CONTEXT, SAMPLES, LONG_VIDEOS = 10, 20, 8
 MEASURED = {
@@ -85,8 +83,6 @@ each at 280 images a second (shapes at most 5, at 128 pixels 12), and in 5 minut
 
 PRETRAINED = ("billiards", "traffic", "clevrer")
 """Cases whose first run comes with the package."""
-
-Runner = Callable[[Sequence[str]], None]
 
 
 def reproduce(
@@ -230,31 +226,3 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: damaged: {error}: remove it, it is made anew") from error
-
-
-def command(words: Sequence[str]) -> None:
-    """Run a command in a process of its own, as a user would; its bars go to stderr.
-
-    Raises:
-        UserError: it did not end well.
-        Interrupted: it was stopped, and has saved.
-    """
-    print("particlecast " + " ".join(words), file=sys.stderr, flush=True)
-    child = subprocess.Popen([sys.executable, "-P", "-m", "pipelines.cli", *words])
-    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    try:
-        while True:
-            try:
-                status = child.wait()
-                break
-            except KeyboardInterrupt:  # the child has it too, and saves before it ends
-                continue
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    if status in (130, 143):
-        raise Interrupted("stopped: run the same command again to go on", status - 128)
-    if status:
-        raise UserError(
-            f"particlecast {words[0]} ended with status {status}: mend that, then run the same "
-            "command again; what is done is kept"
-        )

@@ -52,15 +52,14 @@ def page(found: Found) -> str:
         found: what was measured, and of the trained stages their steps and commit.
     """
     every = [one for seeds in found.values() for one in seeds.values()]
-    commits = sorted({one[n]["commit"] for one in every for n in TRAINED if n in one} - {""})
-    machines = sorted({_machine(one) for seeds in found.values() for one in seeds.values()})
-    made = f" at commit {', '.join(commits)}" if commits else ""
+    machines = sorted({_machine(one) for one in every})
     lines = [
         "# Results",
         "",
-        f"Made by `make results`{made}; every number is of videos that were never trained on. "
-        "Of stage 1 each seed stands by itself. Runs are so many steps long, so that the same "
-        "command gives the same figures however busy the machine is.",
+        "Made by `make results`; every number is of videos, or of a last tenth, that were never "
+        "trained on. Of stage 1 each seed stands by itself. Runs are so many steps long and of one "
+        "thread: however busy a machine is and whatever its cores, one with the same instructions "
+        "gives the same figures. The commit of each stands [at the end](#what-made-each-run).",
         "",
         *(f"Machine: {machine}." for machine in machines),
         "",
@@ -99,15 +98,38 @@ def page(found: Found) -> str:
         "",
         *long(found),
         "",
+        "## What made each run",
+        "",
+        "Of each stage the checkpoint that is best on the validation videos: its steps, seed, "
+        "commit, minutes so far.",
+        "",
+        *_made(found),
+        "",
     ]
     return "\n".join(lines)
 
 
+def _made(found: Found) -> list[str]:
+    """A line a run: its stages, and the commits at which it was measured."""
+    rows = []
+    for case, seeds in found.items():
+        for seed, one in seeds.items():
+            metas = [file["meta"] for name, file in one.items() if name not in TRAINED]
+            stages = [
+                next((meta[name] for meta in metas if name in meta), "–")
+                for name in ("stage 1", "stage 2")
+            ]
+            commits = dict.fromkeys(str(meta.get("commit", "unknown")) for meta in metas)
+            rows.append([case, seed, *stages, ", ".join(commits)])
+    return table(["data", "seed", "stage 1", "stage 2", "measured at"], rows)
+
+
 def _machine(one: Mapping[str, Any]) -> str:
-    meta = next(iter(one.values()))["meta"]
+    meta = next(file["meta"] for name, file in one.items() if name not in TRAINED)
     keys = (
         ("machine", "{}"),
         ("cores", "{} cores"),
+        ("threads", "{} thread a run"),
         ("python", "Python {}"),
         ("torch", "torch {}"),
     )
@@ -126,9 +148,8 @@ def _stage1(found: Found) -> list[str]:
                 cell(figures[key]["value"] if key in figures else None, digits)
                 for key, _, digits in STAGE1
             ]
-            made_by = one.get("trained1", {}).get("commit") or "–"
-            rows.append([case, seed, made_by, length([one], TRAINED[:1]), *cells])
-    return table(["data", "seed", "commit", "steps", *(head for _, head, _ in STAGE1)], rows)
+            rows.append([case, seed, length([one], TRAINED[:1]), *cells])
+    return table(["data", "seed", "steps", *(head for _, head, _ in STAGE1)], rows)
 
 
 def _forecasts(found: Found) -> list[str]:
@@ -140,6 +161,7 @@ def _forecasts(found: Found) -> list[str]:
         if not reports:
             continue
         lines += [f"### {case}: {length(runs, TRAINED)} steps", ""]
+        lines += [_windows(runs[0]["forecast"]), ""]
         for figure, title, digits in FORECAST:
             there = [report[figure]["methods"] for report in reports if figure in report]
             rows = [
@@ -151,6 +173,14 @@ def _forecasts(found: Found) -> list[str]:
                 seeds_of = f"{title}, {len(there)} seed{'s' if len(there) > 1 else ''}"
                 lines += [*table([seeds_of, *(f"step {step}" for step in AT)], rows), ""]
     return lines
+
+
+def _windows(report: Mapping[str, Any]) -> str:
+    """What the forecasts were measured on."""
+    number = report["meta"]["windows"]
+    if report["overlap"]:
+        return f"{number} windows of its last tenth, which overlap: they are not independent."
+    return f"{number} test videos, or windows of one."
 
 
 def length(runs: Sequence[Mapping[str, Any]], stages: Sequence[str]) -> str:

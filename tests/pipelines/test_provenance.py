@@ -33,6 +33,7 @@ ASK = "from pipelines.provenance import commit; print(commit())"
 def test_the_machine_is_described() -> None:
     found = machine()
     assert int(str(found["cores"])) >= 1
+    assert found["threads"] == torch.get_num_threads()
     assert str(found["torch"]) == torch.__version__
     assert found.get("commit", "") == commit()
 
@@ -111,7 +112,7 @@ def test_a_run_tells_how_it_was_trained(own: Trained) -> None:
     (folder / STATE).write_bytes(b"cut short")
     assert "minutes" not in training(folder)
     (folder / STATE).unlink()
-    assert training(folder) == {"steps": 6, "seed": 0, "commit": commit()}
+    assert training(folder) == {"steps": 6, "seed": 0, "commit": commit(), "threads": 1}
 
 
 def test_what_is_kept_of_a_run_still_tells_it(tiny: Trained, tmp_path: Path) -> None:

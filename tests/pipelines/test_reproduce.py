@@ -11,9 +11,10 @@ from pipelines import reproduce as reproduce_module
 from pipelines.commands import COMMANDS
 from pipelines.marks import BEGIN, END
 from pipelines.parsing import parse
-from pipelines.provenance import commit
+from pipelines.provenance import trained
 from pipelines.reproduce import CASES, Case, gather, reproduce
 from pipelines.reproduce_card import card
+from pipelines.runner import command
 from pipelines.tables import cell
 from tests.pipelines.commands import DLP, DYNAMICS, FRAMES, SIDE, particlecast, refused
 
@@ -41,13 +42,14 @@ class Recorder:
         given = dict(pairwise(words))
         if "--out" not in given:
             return
-        seed = float(Path(given["--run"]).name)
-        name, content = self.left(words[0], seed)
+        name, content = self.left(words[0], Path(given["--run"]))
         Path(given["--out"]).mkdir(parents=True, exist_ok=True)
         (Path(given["--out"]) / name).write_text(json.dumps(content))
 
-    def left(self, command: str, seed: float) -> tuple[str, dict[str, Any]]:
-        meta = {"machine": "abacus", "cores": 2, "python": "3.11", "torch": "2.13"}
+    def left(self, command: str, run: Path) -> tuple[str, dict[str, Any]]:
+        seed = float(run.name)
+        told = {"threads": 1, "commit": "abc", "stage 1": "steps 7"}
+        meta = {"machine": "abacus", "cores": 2, "python": "3.11", "torch": "2.13", **told}
         if command == "evaluate-dlp":
             figures = {"coverage": {"value": 0.99}, "jitter": {"value": None}}
             return "stage1.json", {"meta": meta, "figures": figures}
@@ -64,8 +66,13 @@ class Recorder:
         methods = {"model": curve, "copy-last": curve}
         particles = {"error of the best of 20 samples, px": {"mean": 0.5 + seed}}
         per_step = {"position_error": {"methods": methods}}
-        meta = {**meta, "horizon": 10}
-        return "report.json", {"meta": meta, "per_step": per_step, "particles": particles}
+        meta = {**meta, "horizon": 10, "windows": 6, "stage 2": "steps 9"}
+        return "report.json", {
+            "overlap": run.parent.name == "street",
+            "meta": meta,
+            "per_step": per_step,
+            "particles": particles,
+        }
 
 
 def test_every_command_is_one_that_the_command_line_takes(tmp_path: Path) -> None:
@@ -110,8 +117,7 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     reproduce(tmp_path / "out", page, 3, cases=MADE, run=Recorder())
     text = page.read_text()
-    made_by = commit() or "–"
-    assert text.count(f"| balls | 2 | {made_by} | 300 | 0.990 |") == 1
+    assert text.count("| balls | 2 | 300 | 0.990 |") == 1
     assert "### balls: 300 + 1,500 steps" in text
     assert "| Error of the same particle, px, 3 seeds |" in text
     assert (
@@ -122,7 +128,22 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
     assert "| balls | coast | 0.900 | 0.800 | 1.5 | 0.875 |" in text
     lasting = "no | 4.0 | 4.0 | 3.0 | 2.0 | 1.00 | 0.90 | – | 0.50 | 0.10 |"
     assert f"| balls | {lasting}" in text
-    assert "Machine: abacus, 2 cores, Python 3.11, torch 2.13." in text
+    assert "Machine: abacus, 2 cores, 1 thread a run, Python 3.11, torch 2.13." in text
+    assert "| balls | 2 | steps 7 | steps 9 | abc |" in text
+    assert "| pictures | 2 | steps 7 | – | abc |" in text
+    assert "### balls: 300 + 1,500 steps\n\n6 test videos, or windows of one.\n" in text
+    assert "### street: 600 + 600 steps\n\n6 windows of its last tenth, which overlap" in text
+
+
+def test_a_command_has_one_thread_and_tells_that_it_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    source, run = f"synthetic:shapes,videos=20,frames=1,size={SIDE}", str(tmp_path / "run")
+    command(("train-dlp", "--data", source, "--run", run, "--max-steps", "2", *DLP))
+    assert "threads 1" in trained(Path(run), ("stage1",))["stage 1"]
+    with pytest.raises(UserError, match="train-dlp ended with status 2"):
+        command(("train-dlp", "--data", "nothing.mp4", "--run", run))
 
 
 def test_curves_and_scenes_with_more_things(tmp_path: Path) -> None:
