@@ -25,16 +25,8 @@ from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.frames import FramePool, to_uint8
 from pipelines.load import check_size, held_out, load_dlp, open_data
-from pipelines.metrics import (
-    TOLERANCE,
-    coverage,
-    live_per_object,
-    moving_mask,
-    on_hidden,
-    precision,
-    psnr,
-    psnr_moving,
-)
+from pipelines.metrics import TOLERANCE, coverage, live_per_object, on_hidden, precision
+from pipelines.pixel_metrics import moving_mask, psnr, psnr_moving
 from pipelines.pretrained import board_folder
 from pipelines.probes import (
     identity,

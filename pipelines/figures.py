@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.metrics import MOVING_THRESHOLD, PSNR_CAP
+from pipelines.pixel_metrics import MOVING_THRESHOLD, PSNR_CAP
 from pipelines.results import EvaluationResult
 from pipelines.segments import SOLID
 
@@ -48,8 +48,15 @@ FIGURES = (
         "more is better, 1 is equal",
         4,
         "torchmetrics: Gaussian window of sigma 1.5 (11 x 11), per RGB channel, data range 1, "
-        "per frame; then the mean over frames and videos. It is not scikit-image's default, whose "
-        "windows are uniform, 7 x 7, with the sample covariance.",
+        "per frame; then the mean over frames and videos. The other convention is the next figure.",
+    ),
+    Figure(
+        "ssim_uniform",
+        "SSIM, uniform windows",
+        "more is better, 1 is equal",
+        4,
+        "the default of scikit-image: windows of 7 x 7 inside the frame, all pixels alike, "
+        "with the sample covariance; per RGB channel, data range 1; means as above.",
     ),
     *(
         Figure(

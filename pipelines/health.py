@@ -12,7 +12,7 @@ from tqdm import tqdm
 from dlp.particles import LIVE
 from pipelines.baselines import temporal_median
 from pipelines.boards import Board
-from pipelines.metrics import MOVING_THRESHOLD, moving_mask, psnr_moving
+from pipelines.pixel_metrics import MOVING_THRESHOLD, moving_mask, psnr_moving
 
 MOVING_LEAST = 0.01
 """Share of a frame that must move for it to count: a thing of 4 x 4 pixels in 64 x 64, with one

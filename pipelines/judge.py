@@ -23,15 +23,11 @@ from pipelines.metrics import (
     coverage,
     jitter,
     live_per_object,
-    moving_mask,
-    pooled_psnr,
     position_error,
     precision,
-    psnr,
-    psnr_moving,
-    ssim,
     track_error,
 )
+from pipelines.pixel_metrics import moving_mask, pooled_psnr, psnr, psnr_moving, ssim, uniform_ssim
 from pipelines.report import mean
 from pipelines.segments import foreground_ari, foreground_miou, whole_clip
 from pipelines.spread import (
@@ -107,6 +103,7 @@ def judge(
         name: {
             "psnr": psnr(frames, true),
             "ssim": ssim(frames, true),
+            "ssim_uniform": uniform_ssim(frames, true),
             "psnr_moving": psnr_moving(frames, true, mask),
         }
         for name, frames in pixels.items()

@@ -1,4 +1,4 @@
-"""How good a forecast is, step by step: pixels, moving pixels, and the particles' positions.
+"""How good a forecast's particles are: positions, coverage, precision, jitter.
 
 Positions are (x, y) in pixels. A particle is live where its transparency is above `LIVE`.
 A figure that nothing was there to measure is NaN, never 0 and never perfect.
@@ -8,121 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import torch
 from scipy.optimize import linear_sum_assignment
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from data.videos import Truth
 from dlp.particles import LIVE
 
-PSNR_CAP = 100.0  # dB; two equal frames have no finite PSNR and would spoil every mean
-MOVING_THRESHOLD = 0.08  # of the range [0, 1], in the channel that differs most
 TOLERANCE = 0.06  # of a frame's longer side: a particle nearer than this to an object is on it
-
-
-def _unit(frames: np.ndarray) -> np.ndarray:
-    """uint8 or float frames as float64 in [0, 1]."""
-    return frames / 255.0 if frames.dtype == np.uint8 else frames.astype(np.float64)
-
-
-def _psnr(error: np.ndarray) -> np.ndarray:
-    """Mean squared errors on [0, 1] to decibels, at most `PSNR_CAP`."""
-    return -10 * np.log10(np.maximum(error, 10 ** (-PSNR_CAP / 10)))
-
-
-def _check(prediction: np.ndarray, truth: np.ndarray) -> None:
-    if prediction.shape != truth.shape or prediction.ndim != 4:
-        raise ValueError(
-            f"frames: prediction is {prediction.shape} and truth {truth.shape}; "
-            "both must be the same [t, h, w, 3]"
-        )
-
-
-def psnr(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """PSNR of each frame, from the mean squared error over its pixels and channels.
-
-    Args:
-        prediction, truth: [t, h, w, 3], uint8 or float in [0, 1].
-
-    Returns:
-        [t] dB, at most 100. A video's PSNR is the mean of these, not that of the mean error.
-    """
-    _check(prediction, truth)
-    return _psnr(((_unit(prediction) - _unit(truth)) ** 2).mean((1, 2, 3)))
-
-
-def pooled_psnr(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """PSNR of all frames together, from their mean error: never above the mean of `psnr`."""
-    _check(prediction, truth)
-    return float(_psnr(((_unit(prediction) - _unit(truth)) ** 2).mean()))
-
-
-def ssim(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """SSIM of each frame: Gaussian window of sigma 1.5, per RGB channel, data range 1.
-
-    Args:
-        prediction, truth: [t, h, w, 3], uint8 or float in [0, 1], at least 11 pixels a side.
-
-    Returns:
-        [t], 1 for equal frames.
-    """
-    _check(prediction, truth)
-    first, second = (
-        # In single precision: in double, torch's convolution is some thirty times slower here.
-        torch.from_numpy(np.ascontiguousarray(_unit(x).transpose(0, 3, 1, 2), np.float32))
-        for x in (prediction, truth)
-    )
-    value = structural_similarity_index_measure(first, second, data_range=1.0, reduction="none")
-    assert isinstance(value, torch.Tensor)
-    return value.reshape(len(prediction)).numpy()
-
-
-def moving_mask(
-    truth: np.ndarray, last_context: np.ndarray, background: np.ndarray | None = None
-) -> np.ndarray:
-    """Where the true future moves.
-
-    A pixel moves if, in any channel, it differs by more than 0.08 from the last context frame
-    or from the static background; one pixel is added around (a 3 x 3 dilation). So both where
-    a thing was and where it now is count, and so does a thing that stands still this moment
-    but not always.
-
-    Args:
-        truth: [t, h, w, 3] the true future, uint8 or float in [0, 1].
-        last_context: [h, w, 3] the last frame that was seen.
-        background: [h, w, 3], by default the temporal median of truth and the last context.
-
-    Returns:
-        [t, h, w] bool.
-    """
-    future, last = _unit(truth), _unit(last_context)
-    if background is None:
-        still = np.median(np.concatenate([last[None], future]), 0)
-    else:
-        still = _unit(background)
-    difference = np.maximum(np.abs(future - last), np.abs(future - still)).max(-1)
-    kernel = np.ones((3, 3), np.uint8)
-    moving = (difference > MOVING_THRESHOLD).astype(np.uint8)
-    return np.stack([cv2.dilate(frame, kernel) for frame in moving]).astype(bool)
-
-
-def psnr_moving(prediction: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """PSNR of each frame over the pixels of a mask only.
-
-    Args:
-        prediction, truth: [t, h, w, 3], uint8 or float in [0, 1].
-        mask: [t, h, w] bool, as `moving_mask` makes it.
-
-    Returns:
-        [t] dB, at most 100; NaN where the mask is empty.
-    """
-    _check(prediction, truth)
-    error = ((_unit(prediction) - _unit(truth)) ** 2).mean(-1)
-    count = mask.sum((1, 2))
-    mean = (error * mask).sum((1, 2)) / np.maximum(count, 1)
-    return np.where(count > 0, _psnr(mean), np.nan)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from dlp.build import ParticleModel
 from dlp.glimpse import crop
 from dlp.particles import LIVE, Particles, from_pixels, to_pixels
 from pipelines.encode import CHUNK
-from pipelines.metrics import psnr_moving, share
+from pipelines.metrics import share
+from pipelines.pixel_metrics import psnr_moving
 from pipelines.segments import SOLID, alphas
 
 WINDOW = 5

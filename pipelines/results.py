@@ -22,7 +22,7 @@ class Scores:
     """One method's figures for v videos at steps 1 to h; NaN where there was nothing to measure.
 
     Args:
-        psnr, ssim, psnr_moving: [v, h]; None for a method that forecasts no pixels.
+        psnr, ssim, ssim_uniform, psnr_moving: [v, h]; None for a method that forecasts no pixels.
         lpips_alex, lpips_vgg: [v, h]; None too where there were no weights or they were not asked
             for.
         fg_ari, fg_miou, fg_miou_twice: [v, h]; None without true masks.
@@ -33,6 +33,7 @@ class Scores:
 
     psnr: np.ndarray | None = None
     ssim: np.ndarray | None = None
+    ssim_uniform: np.ndarray | None = None
     psnr_moving: np.ndarray | None = None
     lpips_alex: np.ndarray | None = None
     lpips_vgg: np.ndarray | None = None

@@ -36,15 +36,8 @@ from pipelines.frames import FramePool, median_image, to_tensor, to_uint8
 from pipelines.health import check, diagnose
 from pipelines.load import open_data
 from pipelines.lock import hold_run, is_follower
-from pipelines.metrics import (
-    TOLERANCE,
-    coverage,
-    live_per_object,
-    moving_mask,
-    precision,
-    psnr,
-    psnr_moving,
-)
+from pipelines.metrics import TOLERANCE, coverage, live_per_object, precision
+from pipelines.pixel_metrics import moving_mask, psnr, psnr_moving
 from pipelines.regress import error, fit, gather, predict
 from pipelines.regress_panel import faces_panel
 from pipelines.stranger import check_settings

@@ -7,7 +7,7 @@ from pipelines.baselines import (
     optical_flow,
     temporal_median,
 )
-from pipelines.metrics import moving_mask, psnr_moving
+from pipelines.pixel_metrics import moving_mask, psnr_moving
 from tests.pipelines.discs import disc_video
 
 VIDEO = disc_video(steps=12, size=64)

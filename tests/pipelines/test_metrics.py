@@ -3,13 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
 )
 
 from data.videos import Truth
-from pipelines import metrics
+from pipelines import metrics, pixel_metrics
 from tests.pipelines.discs import disc_truth, disc_video
 
 
@@ -34,19 +35,27 @@ def test_psnr_and_ssim_agree_with_torchmetrics_frame_by_frame():
             for x in (prediction, truth)
         )
         noise = peak_signal_noise_ratio(first, second, data_range=1.0)
-        assert metrics.psnr(prediction, truth)[t] == pytest.approx(float(noise), abs=1e-4)
+        assert pixel_metrics.psnr(prediction, truth)[t] == pytest.approx(float(noise), abs=1e-4)
         likeness = structural_similarity_index_measure(first, second, data_range=1.0)
         assert isinstance(likeness, torch.Tensor)
-        assert metrics.ssim(prediction, truth)[t] == pytest.approx(float(likeness), abs=1e-4)
+        assert pixel_metrics.ssim(prediction, truth)[t] == pytest.approx(float(likeness), abs=1e-4)
+
+
+def test_uniform_ssim_agrees_with_scikit_image_frame_by_frame():
+    prediction, truth = noisy()
+    found = pixel_metrics.uniform_ssim(prediction, truth)
+    for frame, true, value in zip(prediction, truth, found, strict=True):
+        assert value == pytest.approx(structural_similarity(frame, true, channel_axis=2), abs=1e-4)
+    assert abs(found - pixel_metrics.ssim(prediction, truth)).max() > 0.01  # another convention
 
 
 def test_psnr_of_all_frames_together_is_that_of_the_mean_error():
     truth = np.zeros((2, 12, 12, 3))
     prediction = truth.copy()
     prediction[0], prediction[1] = 0.1, 0.3
-    assert metrics.pooled_psnr(prediction, truth) == pytest.approx(-10 * np.log10(0.05))
-    assert metrics.pooled_psnr(truth, truth) == metrics.PSNR_CAP
-    together, one_by_one = metrics.pooled_psnr(*noisy()), metrics.psnr(*noisy()).mean()
+    assert pixel_metrics.pooled_psnr(prediction, truth) == pytest.approx(-10 * np.log10(0.05))
+    assert pixel_metrics.pooled_psnr(truth, truth) == pixel_metrics.PSNR_CAP
+    together, one_by_one = pixel_metrics.pooled_psnr(*noisy()), pixel_metrics.psnr(*noisy()).mean()
     assert together <= one_by_one
 
 
@@ -55,16 +64,17 @@ def test_psnr_worked_out_by_hand_is_the_same_for_bytes_and_floats():
     prediction = truth.copy()
     prediction[..., 0] = 51  # 0.2 in one channel of three: 0.04 / 3
     expected = -10 * np.log10(0.04 / 3)
-    assert metrics.psnr(prediction, truth) == pytest.approx([expected])
-    assert metrics.psnr(prediction / 255, truth / 255) == pytest.approx([expected])
+    assert pixel_metrics.psnr(prediction, truth) == pytest.approx([expected])
+    assert pixel_metrics.psnr(prediction / 255, truth / 255) == pytest.approx([expected])
 
 
 def test_a_perfect_prediction_is_perfect():
     frames, truth = disc_video(steps=6, size=32).frames, disc_truth(steps=6, size=32)
-    mask = metrics.moving_mask(frames[2:], frames[1])
-    assert metrics.psnr(frames, frames).tolist() == [100.0] * 6
-    assert metrics.ssim(frames, frames) == pytest.approx([1.0] * 6)
-    assert metrics.psnr_moving(frames[2:], frames[2:], mask).tolist() == [100.0] * 4
+    mask = pixel_metrics.moving_mask(frames[2:], frames[1])
+    assert pixel_metrics.psnr(frames, frames).tolist() == [100.0] * 6
+    assert pixel_metrics.ssim(frames, frames) == pytest.approx([1.0] * 6)
+    assert pixel_metrics.uniform_ssim(frames, frames) == pytest.approx([1.0] * 6)
+    assert pixel_metrics.psnr_moving(frames[2:], frames[2:], mask).tolist() == [100.0] * 4
     live = np.ones((6, 3))
     followed = metrics.position_error(truth.position, live, truth, 32)
     assert followed.error.shape == (5, 3)
@@ -76,7 +86,7 @@ def test_a_perfect_prediction_is_perfect():
 
 def test_shapes_that_differ_are_named():
     with pytest.raises(ValueError, match=r"prediction is \(2, 8, 8, 3\) and truth \(3, 8, 8, 3\)"):
-        metrics.psnr(np.zeros((2, 8, 8, 3)), np.zeros((3, 8, 8, 3)))
+        pixel_metrics.psnr(np.zeros((2, 8, 8, 3)), np.zeros((3, 8, 8, 3)))
 
 
 def test_moving_pixels_are_where_a_thing_was_and_where_it_is_and_one_around():
@@ -87,7 +97,7 @@ def test_moving_pixels_are_where_a_thing_was_and_where_it_is_and_one_around():
     future[:, 5, 0] = 20  # 20 / 255 = 0.078 is below the threshold
     expected = np.zeros((12, 12), bool)
     expected[1:4, 1:4] = expected[7:10, 7:10] = True
-    mask = metrics.moving_mask(future, last, background=np.zeros((12, 12, 3), np.uint8))
+    mask = pixel_metrics.moving_mask(future, last, background=np.zeros((12, 12, 3), np.uint8))
     assert (mask == expected).all()
 
 
@@ -95,8 +105,8 @@ def test_a_thing_at_rest_counts_if_it_is_not_of_the_background():
     frame = np.zeros((12, 12, 3), np.uint8)
     frame[6, 6] = 255
     future = frame[None].repeat(2, 0)
-    assert not metrics.moving_mask(future, frame).any()
-    assert metrics.moving_mask(future, frame, background=np.zeros_like(frame)).sum() == 2 * 9
+    assert not pixel_metrics.moving_mask(future, frame).any()
+    assert pixel_metrics.moving_mask(future, frame, background=np.zeros_like(frame)).sum() == 2 * 9
 
 
 def test_psnr_on_moving_pixels_ignores_the_others():
@@ -106,7 +116,7 @@ def test_psnr_on_moving_pixels_ignores_the_others():
     prediction[:, 3, 3] = 0.9  # outside the mask
     mask = np.zeros((2, 4, 4), bool)
     mask[0, 0, :2] = True
-    result = metrics.psnr_moving(prediction, truth, mask)
+    result = pixel_metrics.psnr_moving(prediction, truth, mask)
     assert result[0] == pytest.approx(-10 * np.log10(0.01 / 2))
     assert np.isnan(result[1])
 
