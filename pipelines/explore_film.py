@@ -13,7 +13,14 @@ import numpy as np
 from data.write import write_mp4
 from pipelines.draw import draw_particles, enlarge
 from pipelines.explore_futures import Futures
-from pipelines.film import CONTEXT_COLOUR, FORECAST_COLOUR, bordered, enlargement, gif_bytes
+from pipelines.film import (
+    CONTEXT_COLOUR,
+    FORECAST_COLOUR,
+    bordered,
+    enlargement,
+    gif_bytes,
+    step_caption,
+)
 from pipelines.forecast import Forecast
 from pipelines.moments import Trails, moments
 
@@ -45,10 +52,9 @@ def film(futures: Futures) -> Iterator[np.ndarray]:
             )
             for trail, now in zip(trails, pair, strict=True)
         ]
-        seen = t < context
-        tag = f"context {t + 1}/{context}" if seen else f"forecast +{t + 1 - context}"
-        colour = CONTEXT_COLOUR if seen else FORECAST_COLOUR
-        yield bordered(panels, (f"original   {tag}", f"changed   {tag}"), colour)
+        width = panels[0].shape[1]
+        titles = [step_caption(t, context, width, (n, n)) for n in ("original", "changed")]
+        yield bordered(panels, titles, CONTEXT_COLOUR if t < context else FORECAST_COLOUR)
 
 
 def _wider(forecast: Forecast, more: int) -> Forecast:

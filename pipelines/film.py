@@ -97,20 +97,23 @@ def film_row(
     return bordered(panels, titles, CONTEXT_COLOUR if seen else FORECAST_COLOUR)
 
 
-def step_caption(t: int, context: int, width: int) -> str:
+def step_caption(
+    t: int, context: int, width: int, names: tuple[str, str] = ("reconstruction", "prediction")
+) -> str:
     """What stands over a prediction: its step, with as many words as fit.
 
     Args:
         t: which step of the film.
         context: how many of its first steps were seen.
         width: of the panel with its border, pixels.
+        names: of the panel while the context is seen, and after.
     """
     if t < context:
         step, longest = f"{t + 1}/{context}", f"{context}/{context}"
-        before = ("reconstruction   context ", "seen ")
+        before = (f"{names[0]}   context ", "seen ")
     else:
         step, longest = f"+{t + 1 - context}", "+1000"
-        before = ("prediction   forecast ", "prediction ")
+        before = (f"{names[1]}   forecast ", f"{names[1]} ")
     # There is room for the longest step, so that a film's captions do not change on the way.
     fits = (words for words in before if caption_width(words + longest) <= width)
     return next(fits, "") + step
