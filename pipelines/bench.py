@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 from data.errors import UserError
 from dlp.config import MODELS, OBJECTS
 from pipelines.folders import make_folder
+from pipelines.marks import BEGIN, END, place
 from pipelines.progress import reporting
 
 SIZES, PARTICLES, BATCHES = (64, 128), (10, 15, 30, 60), (8, 32)
@@ -30,17 +30,14 @@ PIXELS = (32, 64, 96, 128, 192)
 LANDMARKS = tuple(name for name in MODELS if name not in OBJECTS)
 """The models of scenes that are not made of objects."""
 
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
-"""What the generated part of README.md stands between."""
 FRAME = f"""# Speed and memory
 
-`particlecast bench` (or `make bench`; about ten minutes on two idle cores) makes the first part.
+Made by `particlecast bench` (`make bench`; about ten minutes on two idle cores).
 
 {BEGIN}
 {END}
-
-## What was tried and did not help
 """
+"""A new README.md."""
 
 QUICK_SECONDS = 0.1
 NAIVE_CHANNELS = 64
@@ -99,29 +96,13 @@ def bench(out: Path, seconds: float = 1.0, quick: bool = False) -> None:
     if quick:
         seconds = min(seconds, QUICK_SECONDS)
     make_folder(out)
-    hand_written(out / "README.md")  # a page that cannot be kept is told before, not after
+    place(out / "README.md", FRAME)  # a page that cannot be kept is told before, not after
     with reporting() as progress:
         results = measure(seconds, quick, progress)
 
     from pipelines.bench_page import write_results
 
     write_results(out, results)
-
-
-def hand_written(page: Path) -> tuple[str, str]:
-    """What stands before and after the generated part, with the marks; a new page if there is none.
-
-    Raises:
-        UserError: the page has not each mark once, or cannot be read.
-    """
-    try:
-        text = page.read_text("utf-8") if page.exists() else FRAME
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read: {page}: {error}: move it away") from error
-    found = re.fullmatch(f"(.*{BEGIN}).*({END}.*)", text, re.DOTALL)
-    if not found or text.count(BEGIN) + text.count(END) != 2:
-        raise UserError(f"{page}: the generated part goes between {BEGIN} and {END}: add both once")
-    return found[1], found[2]
 
 
 def measure(seconds: float, quick: bool, progress: Callable[[str, float], None]) -> dict[str, Any]:

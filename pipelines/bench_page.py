@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pipelines.bench import hand_written
+from pipelines.bench import FRAME
 from pipelines.bench_landmarks import BATCH, PRESET, SIDE
 from pipelines.film import write_whole
+from pipelines.marks import fill, place
 
 Row = dict[str, Any]
 
@@ -30,12 +31,11 @@ def write_results(out: Path, results: Row) -> None:
     Raises:
         UserError: the disk is full, or README.md has lost its marks.
     """
-    before, after = hand_written(out / "README.md")
+    place(out / "README.md", FRAME)
     if results["pixels"]:
         write_whole(out / "growth.png", draw_growth(results))
     write_whole(out / "bench.json", json.dumps(results, indent=1, allow_nan=False).encode())
-    made = "\n".join(generated(results))
-    write_whole(out / "README.md", f"{before}\n{made}\n{after}".encode())
+    fill(out / "README.md", "\n".join(generated(results)), FRAME)
 
 
 def generated(results: Row) -> list[str]:

@@ -18,10 +18,11 @@ from dlp.backdrop import shift_of
 from dlp.config import DLPConfig
 from dlp.reference import full_canvas
 from pipelines import bench, bench_measure
-from pipelines.bench import BEGIN, END, PIXELS, SIZES, Case, child
+from pipelines.bench import PIXELS, SIZES, Case, child
 from pipelines.bench_measure import Traffic
 from pipelines.bench_page import draw_growth, slope, write_results
 from pipelines.config import load_preset
+from pipelines.marks import BEGIN, END
 from tests.pipelines.commands import particlecast, refused
 
 SILENT = 0.01  # seconds
@@ -103,11 +104,11 @@ def test_a_quick_run_measures_everything_and_keeps_what_was_written_by_hand(
     out = tmp_path / "new" / "benchmarks"
     particlecast("bench", "--quick", "--seconds", SILENT, "--out", out)
     page = out / "README.md"
-    page.write_text("By hand.\n" + page.read_text() + "\nLarger tiles: no faster.\n")
+    page.write_text("By hand.\n" + page.read_text() + "\nBy hand, too.\n")
     particlecast("bench", "--quick", "--seconds", SILENT, "--out", out)
     text = page.read_text()
     assert text.startswith("By hand.\n# Speed")
-    assert text.endswith("## What was tried and did not help\n\nLarger tiles: no faster.\n")
+    assert text.endswith(f"{END}\n\nBy hand, too.\n")
     assert text.count("### Images a second") == text.count(BEGIN) == text.count(END) == 1
 
     results = json.loads((out / "bench.json").read_text())
@@ -260,6 +261,6 @@ def test_an_unfit_folder_is_refused_before_anything_is_measured(
     page = tmp_path / "README.md"
     for text in ("Mine.", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"):
         page.write_text(text)
-        assert "add both once" in refused(capsys, "bench", "--out", tmp_path)
+        assert "has no place" in refused(capsys, "bench", "--out", tmp_path)
     page.write_bytes(b"\xff")
-    assert "cannot read" in refused(capsys, "bench", "--out", tmp_path)
+    assert "cannot be read" in refused(capsys, "bench", "--out", tmp_path)
