@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.many_files import FRAMES, SIDE
 from data.frames import FrameConfig
 from pipelines.config import load_preset
+from pipelines.provenance import in_words
 from pipelines.tables import table
 
 Row = dict[str, Any]
@@ -142,8 +143,7 @@ def page(rates: Row, decoding: Row, linking: Row, films: dict[int, Row], picture
     cost, made = costs(rates, decoding, linking, films), decoding["made"]
     imports = pictures["cached"]["peak"] - pictures["cached"]["above"]
     parts = [
-        f"On {made['machine']} of {made['cores']} cores, Python {made['python']}, torch "
-        f"{made['torch']}. The rates of training and encoding are those of "
+        f"On {in_words(made)}. The rates of training and encoding are those of "
         "[benchmarks](../benchmarks/README.md), on all cores.",
         "### How time and memory grow",
         growth(cost, rates, decoding, linking, films),

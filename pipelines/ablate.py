@@ -38,7 +38,7 @@ from pipelines.load import check_own, check_size, held_out, load_dlp, open_data
 from pipelines.lock import hold_run
 from pipelines.marks import fill, place
 from pipelines.progress import reporting
-from pipelines.provenance import machine
+from pipelines.provenance import commits, machine
 from pipelines.results import jsonable
 from pipelines.train_dynamics import DynamicsStage, coasting, errors_by_step
 
@@ -168,7 +168,9 @@ def ablate(
             "seconds": seconds,
         }
         print(row_of(name, table[name]), file=sys.stderr, flush=True)
-    meta = {"data": data, "run": str(run), "steps": max_steps, "seeds": seeds, **machine()}
+    meta = {"data": data, "run": str(run), "steps": max_steps, "seeds": seeds}
+    meta["trained at commit"] = commits([one for row in places.values() for one in row], "stage2")
+    meta |= machine()
     result = {"meta": meta, "rows": table}
     text = json.dumps(jsonable(result), indent=1, allow_nan=False)
     write_whole(out / "ablation.json", text.encode())

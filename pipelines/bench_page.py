@@ -17,6 +17,7 @@ from pipelines.bench import FRAME
 from pipelines.bench_landmarks import BATCH, PRESET, SIDE
 from pipelines.film import write_whole
 from pipelines.marks import fill, place
+from pipelines.provenance import in_words
 
 Row = dict[str, Any]
 
@@ -42,10 +43,8 @@ def generated(results: Row) -> list[str]:
     """The lines of the generated part."""
     machine, cases = results["machine"], results["cases"]
     lines = [
-        f"Measured on {machine['machine']}, cores: {machine['cores']}, threads: "
-        f"{machine['threads']}, Python {machine['python']}, torch {machine['torch']}; "
-        f"about {results['seconds']:g} s a measurement, medians. {arithmetic(machine)} "
-        f"Ceilings, with the same threads: {ceilings(machine)}.",
+        f"Measured on {in_words(machine)}; about {results['seconds']:g} s a measurement, medians. "
+        f"{arithmetic(machine)} Ceilings, with the same threads: {ceilings(machine)}.",
         "",
         "Ours crops and pastes windows; naive is the same model and weights with one full canvas a "
         "particle (`dlp/reference.py`), by turns in the same process, so that the ratio is paired. "

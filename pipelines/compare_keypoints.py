@@ -21,6 +21,7 @@ from data.errors import UserError
 from pipelines.film import write_whole
 from pipelines.folders import make_folder
 from pipelines.marks import fill, place
+from pipelines.provenance import commits, in_words
 from pipelines.regress_keypoints import chosen
 from pipelines.runner import Runner, command
 from pipelines.status import status
@@ -91,7 +92,7 @@ def compare(
             if not (folder / "keypoints" / "keypoints.json").exists():
                 measured = str(folder / "keypoints")
                 run(("regress-keypoints", *where, "--out", measured, "--checkpoints"))
-            text = page(gather(out), source, lengths)
+            text = page(gather(out), source, lengths) + _made(out)
             write_whole(out / "keypoints.md", text.encode())
             if kept:
                 fill(kept, text)
@@ -148,6 +149,14 @@ def page(found: dict[str, list[dict[str, Any]]], source: str, lengths: dict[str,
         size = " ".join(lengths[name]).removeprefix("--max-")
         lines.append(f"| {name} | {size} | {len(runs)} | {' | '.join(map(_spread, columns))} |")
     return "\n".join(lines) + "\n"
+
+
+def _made(out: Path) -> str:
+    """What trained and measured it all, as a line."""
+    folders = [path for name in CASES for path in sorted(_folder(out, name).glob("*"))]
+    machines = {in_words(run["machine"]) for runs in gather(out).values() for run in runs}
+    at = commits(folders, "stage1")
+    return f"\nTrained at commit {at}; measured on {'; '.join(sorted(machines))}.\n"
 
 
 def _spread(values: list[float]) -> str:

@@ -13,7 +13,15 @@ from typing import Any
 import torch
 
 from data.errors import UserError
-from pipelines.checkpoint import STATE, find_checkpoint, load_config, load_training_state, step_of
+from pipelines.checkpoint import (
+    STATE,
+    checkpoint_root,
+    find_checkpoint,
+    list_checkpoints,
+    load_config,
+    load_training_state,
+    step_of,
+)
 
 STAGES = ("stage1", "stage2")
 CODE = (
@@ -81,6 +89,26 @@ def training(folder: Path) -> dict[str, object]:
         except (UserError, KeyError, TypeError, ValueError):
             pass  # no forecast needs a training state: it may be damaged
     return found
+
+
+def in_words(found: Mapping[str, Any]) -> str:
+    """What `machine` found, or a part of it, as a line."""
+    words = {
+        "machine": "{}",
+        "cores": "{} cores",
+        "threads": "threads: {}",
+        "python": "Python {}",
+        "torch": "torch {}",
+        "commit": "commit {}",
+    }
+    return ", ".join(text.format(found[name]) for name, text in words.items() if name in found)
+
+
+def commits(runs: Sequence[Path], stage: str) -> str:
+    """At which commits a stage of several runs was trained, with commas; unknown ones are told."""
+    folders = [run for run in runs if list_checkpoints(checkpoint_root(run, stage))]
+    found = {str(training(find_checkpoint(run, stage)).get("commit", "unknown")) for run in folders}
+    return ", ".join(sorted(found)) or "unknown"
 
 
 def trained(run: Path, stages: Sequence[str] = STAGES) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipelines.evaluate_long import AT as AT_LONG
+from pipelines.provenance import in_words
 from pipelines.reproduce_tracking import Found, curves, identity
 from pipelines.tables import cell, spread, table
 
@@ -125,15 +126,9 @@ def _made(found: Found) -> list[str]:
 
 
 def _machine(one: Mapping[str, Any]) -> str:
+    """The machine of a run's first measurement; the commit stands elsewhere."""
     meta = next(file["meta"] for name, file in one.items() if name not in TRAINED)
-    keys = (
-        ("machine", "{}"),
-        ("cores", "{} cores"),
-        ("threads", "{} thread a run"),
-        ("python", "Python {}"),
-        ("torch", "torch {}"),
-    )
-    return ", ".join(text.format(meta[key]) for key, text in keys if key in meta)
+    return in_words({name: value for name, value in meta.items() if name != "commit"})
 
 
 def _stage1(found: Found) -> list[str]:

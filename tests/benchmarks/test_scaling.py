@@ -90,7 +90,7 @@ def test_a_single_number_of_videos_takes_memory_in_proportion() -> None:
 
 def test_the_page_tells_what_was_measured() -> None:
     text = page(RATES, DECODING, LINKING, FILMS, PICTURES)
-    assert "On abacus of 2 cores, Python 3.11, torch 2.13." in text
+    assert "On abacus, 2 cores, Python 3.11, torch 2.13." in text
     told = {
         "decoding": "2 ms of one core a frame of 480x320 H.264 of 4.5 kB, to 128x88 (10 videos of",
         "opening what is decoded": "2 s for 10,000",

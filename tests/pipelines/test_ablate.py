@@ -15,6 +15,7 @@ from pipelines.ablate import CHANGES, STEPS, WINDOWS, forecast_begins, forecast_
 from pipelines.checkpoint import find_checkpoint, load_training_state
 from pipelines.cli import main
 from pipelines.marks import BEGIN, END
+from pipelines.provenance import commit
 from tests.dynamics.made import calmed, coasting
 from tests.pipelines.commands import STAGE2, Trained, particlecast, refused
 
@@ -73,6 +74,7 @@ def test_the_command_trains_each_row_and_writes_the_table(own: Trained, tmp_path
     for row in found["rows"].values():
         assert list(row["error"]) == [str(step) for step in STEPS]
         assert all(len(errors) == 2 for errors in row["error"].values())
+    assert found["meta"]["trained at commit"] == (commit() or "unknown")
     page = (out / "ablation.md").read_text()
     assert "| conv gatv2 |" in page
     assert "constant velocity" in page

@@ -128,7 +128,7 @@ def test_the_page_tells_seeds_means_and_spread(tmp_path: Path) -> None:
     assert "| balls | coast | 0.900 | 0.800 | 1.5 | 0.875 |" in text
     lasting = "no | 4.0 | 4.0 | 3.0 | 2.0 | 1.00 | 0.90 | – | 0.50 | 0.10 |"
     assert f"| balls | {lasting}" in text
-    assert "Machine: abacus, 2 cores, 1 thread a run, Python 3.11, torch 2.13." in text
+    assert "Machine: abacus, 2 cores, threads: 1, Python 3.11, torch 2.13." in text
     assert "| balls | 2 | steps 7 | steps 9 | abc |" in text
     assert "| pictures | 2 | steps 7 | – | abc |" in text
     assert "### balls: 300 + 1,500 steps\n\n6 test videos, or windows of one.\n" in text
