@@ -99,7 +99,8 @@ def evaluate(
     perceptual, notes = _perceptual(lpips, dlp.model.size)
     with reporting() as progress:
         still = temporal_median(np.concatenate([v.frames[:: len(v) // 10 + 1] for v in windows]))
-        board, judged = fresh_board(board_folder(run, out)), []
+        # A board for each --out: evaluations of one run on several data do not hide each other.
+        board, judged = fresh_board(board_folder(run, out) / out.resolve().name), []
         for index, video in enumerate(windows):
             known = np.ascontiguousarray(video.frames[:context])
             observed = observe(dlp.model, dynamics, known)

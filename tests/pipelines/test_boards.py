@@ -184,7 +184,7 @@ def test_a_figure_that_could_not_be_measured_keeps_its_column(tmp_path: Path) ->
     assert found["b"][1] == {"hparam/gain, dB": 2.5, "hparam/loss": 1.5}
 
 
-def test_two_evaluated_runs_are_two_rows_of_the_same_columns(
+def test_evaluations_are_rows_of_the_same_columns(
     own: Trained, tiny: Trained, tmp_path: Path
 ) -> None:
     """In the folder of all runs, whose trainings have rows of their own."""
@@ -192,13 +192,14 @@ def test_two_evaluated_runs_are_two_rows_of_the_same_columns(
         Trained(tiny.data, shutil.copytree(own.run, tmp_path / "all" / name, symlinks=True))
         for name in ("one", "other")
     )
-    for run, horizon in ((one, 3), (other, 4)):
-        words = ("--context", 8, "--horizon", horizon, "--out", tmp_path / "out")
+    for run, horizon, out in ((one, 4, "first"), (one, 3, "last"), (other, 4, "last")):
+        words = ("--context", 8, "--horizon", horizon, "--out", tmp_path / out)
         particlecast("evaluate", *run.on(), *words)
     heads, found = rows(tmp_path / "all")
-    evaluated = {name: row for name, row in found.items() if name.endswith("evaluate")}
-    assert set(evaluated) == {"one/tensorboard/evaluate", "other/tensorboard/evaluate"}
-    first, second = evaluated.values()
+    evaluated = {name: row for name, row in found.items() if "/evaluate/" in name}
+    boards = [f"{name}/tensorboard/evaluate/last" for name in ("one", "other")]
+    assert set(evaluated) == {"one/tensorboard/evaluate/first", *boards}
+    first, second = (evaluated[name] for name in boards)
     assert (first[0]["horizon"], second[0]["horizon"]) == (3, 4)
     for settings, metrics in (first, second):
         assert set(settings) <= set(heads)

@@ -139,11 +139,11 @@ def test_evaluate_writes_a_report_and_films(own: Trained, tmp_path: Path) -> Non
     assert film_facts(films[0])[:3] == ("h264", "yuv420p", CONTEXT + HORIZON)
     assert (
         f"evaluate/psnr/{own_velocity}"
-        in logged(own.run / "tensorboard" / "evaluate").Tags()["scalars"]
+        in logged(own.run / "tensorboard" / "evaluate" / "out").Tags()["scalars"]
     )
     for png in ("psnr", "ssim", "psnr_moving", "position_error"):
         assert (tmp_path / "out" / f"horizon_{png}.png").stat().st_size > 1000
-    log = logged(own.run / "tensorboard" / "evaluate")
+    log = logged(own.run / "tensorboard" / "evaluate" / "out")
     steps = [event.step for event in log.Scalars("evaluate/psnr/model")]
     assert steps == list(range(1, HORIZON + 1))
 

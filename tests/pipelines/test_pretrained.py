@@ -49,7 +49,7 @@ def test_each_forecasts_better_than_the_last_frame_copied(world: str, tmp_path: 
         ours, copied = (methods[m]["per_step"]["mean"] for m in ("model", "copy-last"))
         assert ours[4] > copied[4]
     assert report["particles"]["coverage of the context"]["mean"] > 0.9
-    assert (tmp_path / "tensorboard" / "evaluate").is_dir()
+    assert (tmp_path / "tensorboard" / "evaluate" / tmp_path.name).is_dir()
     assert tree(HOME) == before
 
 
