@@ -154,9 +154,11 @@ def page(found: dict[str, list[dict[str, Any]]], source: str, lengths: dict[str,
 def _made(out: Path) -> str:
     """What trained and measured it all, as a line."""
     folders = [path for name in CASES for path in sorted(_folder(out, name).glob("*"))]
-    machines = {in_words(run["machine"]) for runs in gather(out).values() for run in runs}
-    at = commits(folders, "stage1")
-    return f"\nTrained at commit {at}; measured on {'; '.join(sorted(machines))}.\n"
+    made = [dict(run["machine"]) for runs in gather(out).values() for run in runs]
+    measured = ", ".join(sorted({str(machine.pop("commit", "unknown")) for machine in made}))
+    machines = "; ".join(sorted({in_words(machine) for machine in made}))
+    trained = commits(folders, "stage1")
+    return f"\nTrained at commit {trained}; measured at {measured}, on {machines}.\n"
 
 
 def _spread(values: list[float]) -> str:

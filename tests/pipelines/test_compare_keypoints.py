@@ -34,7 +34,7 @@ def test_each_case_is_trained_and_measured_once_and_told(tmp_path: Path) -> None
             figures = [(step, None, *errors) for step, _, *errors in figures]
         rows = [dict(zip(names, row, strict=True)) for row in figures]
         found = {"by_inputs": inputs | {"and both": 2.0}, "checkpoints": rows}
-        found["machine"] = {"machine": "abacus", "cores": 2}
+        found["machine"] = {"machine": "abacus", "cores": 2, "commit": f"c{seed}"}
         (out / "keypoints.json").write_text(json.dumps(found))
 
     length = ("--max-steps", "10")
@@ -51,7 +51,7 @@ def test_each_case_is_trained_and_measured_once_and_told(tmp_path: Path) -> None
     row = "5.50 (5.00 to 6.00) | 4.00 (4.00 to 4.00) | 3.00 (3.00 to 3.00) | 2.00 (2.00 to 2.00)"
     assert f"| keynet | steps 10 | 2 | {row} | 8.00 (8.00 to 8.00) | 6.00 (6.00 to 6.00) |" in text
     assert f"| zhang | steps 10 | 2 | {row} | - | 6.00 (6.00 to 6.00) |" in text
-    assert text.endswith("\nTrained at commit unknown; measured on abacus, 2 cores.\n")
+    assert text.endswith("\nTrained at commit unknown; measured at c0, c1, on abacus, 2 cores.\n")
     assert (tmp_path / "keypoints.md").read_text() == text
     compare(tmp_path, "synthetic:faces", length, seeds=2, run=run)
     assert len(said) == 2 * 2 * len(CASES)
