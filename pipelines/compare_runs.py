@@ -138,7 +138,7 @@ def described(
 
 
 def same(results: Mapping[str, EvaluationResult], made: Mapping[str, Made]) -> list[str]:
-    """Of each two runs that are too much alike for a spread of seeds, a sentence that says so."""
+    """Of each two runs too much alike, or too different, for a spread of seeds, a sentence."""
     found = []
     for one, other in combinations(results, 2):
         alike = {
@@ -148,7 +148,9 @@ def same(results: Mapping[str, EvaluationResult], made: Mapping[str, Made]) -> l
         seeds, others = (
             [made[name].training.get(f"{stage}.seed") for stage in STAGES] for name in (one, other)
         )
-        if alike and all(alike.values()):
+        if _differ(results[one], results[other]):
+            why = "were trained on different data"
+        elif alike and all(alike.values()):
             why = "hold the same weights"
         elif seeds == others and None not in seeds and _settings(results, one, other):
             why = "were trained with the same seed and the same settings"
@@ -158,6 +160,15 @@ def same(results: Mapping[str, EvaluationResult], made: Mapping[str, Made]) -> l
             continue
         found.append(f"{one} and {other} {why}: the spread over the runs is not one of seeds.")
     return found
+
+
+def _differ(one: EvaluationResult, other: EvaluationResult) -> bool:
+    """Whether two runs are known to be trained on different data."""
+    data = [
+        (one.settings.get(f"{stage}.fingerprint"), other.settings.get(f"{stage}.fingerprint"))
+        for stage in STAGES
+    ]
+    return any(None not in pair and pair[0] != pair[1] for pair in data)
 
 
 def _settings(results: Mapping[str, EvaluationResult], one: str, other: str) -> bool:

@@ -266,6 +266,21 @@ def label(
     return np.concatenate([np.asarray(bar), frame])
 
 
+def number(frame: np.ndarray, position: np.ndarray, shown: np.ndarray, factor: int) -> np.ndarray:
+    """The frame [h, w, 3] with each shown object's number at its place.
+
+    Args:
+        position: [n, 2] (x, y) in pixels before the enlargement by `factor`.
+        shown: [n] bool.
+    """
+    picture = Image.fromarray(frame)
+    pen, font = ImageDraw.Draw(picture), _font(max(10, frame.shape[0] // 16))
+    for i in np.flatnonzero(shown).tolist():
+        x, y = (float(v) for v in (position[i] + 0.5) * factor)
+        pen.text((x, y), str(i), "white", font, "mm", stroke_width=1, stroke_fill="black")
+    return np.asarray(picture)
+
+
 def plot_curves(
     curves: Mapping[str, np.ndarray],
     *,

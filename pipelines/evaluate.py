@@ -15,14 +15,13 @@ import numpy as np
 from data.errors import UserError
 from data.source import part, require_length
 from data.videos import Dataset, Video
-from data.write import write_mp4
 from dynamics.futures import move, sample
 from pipelines.baselines import copy_last, temporal_median
 from pipelines.boards import Board, fresh_board
 from pipelines.coast import coasted
 from pipelines.examples import examples
 from pipelines.figures import FIGURES
-from pipelines.film import compare, film_frames
+from pipelines.film import compare
 from pipelines.folders import make_folder
 from pipelines.forecast import as_forecast, draw, join, observe, particles_of, reconstruct
 from pipelines.fvd import FVD
@@ -44,7 +43,6 @@ from pipelines.results import overlapping
 from pipelines.segments import segment
 from pipelines.tracking import summarise
 
-FILMS = 6
 BOARD_FILMS = 2
 LONG_VIDEO_WINDOWS = 12
 CURVES = tuple(figure.key for figure in FIGURES)
@@ -99,7 +97,7 @@ def evaluate(
     perceptual, notes = _perceptual(lpips, dlp.model.size)
     with reporting() as progress:
         still = temporal_median(np.concatenate([v.frames[:: len(v) // 10 + 1] for v in windows]))
-        # A board for each --out: evaluations of one run on several data do not hide each other.
+        # A board for each name of --out: evaluations of one run do not hide each other.
         board, judged = fresh_board(board_folder(run, out) / out.resolve().name), []
         for index, video in enumerate(windows):
             known = np.ascontiguousarray(video.frames[:context])
@@ -123,12 +121,9 @@ def evaluate(
             if distance:
                 copied = copy_last(known, horizon)
                 distance.add(true=video.frames[context:], forecast=future.frames, copy_last=copied)
-            if index < FILMS:
-                film = film_frames(video.frames, seen, [future])
-                write_mp4(out / "films" / f"{video.name}.mp4", film, video.fps)
-                if index < BOARD_FILMS:
-                    shown = compare(video.frames, seen, future)
-                    board.film(f"evaluate/{video.name}", shown, video.fps, 0)
+            if index < BOARD_FILMS:
+                shown = compare(video.frames, seen, future)
+                board.film(f"evaluate/{video.name}", shown, video.fps, 0)
             progress("evaluating", (index + 1) / len(windows))
     meta = _meta(data, run, dataset, windows, context, horizon)
     meta |= {"particles": dlp.model.config.particles, "births": births}
@@ -149,7 +144,8 @@ def evaluate(
     overlap = dataset.by_time and overlapping(names, context + horizon)
     result = collect(judged, names, meta, notes, whole)
     result = replace(result, settings=settings(run), overlap=overlap)
-    write_html(out, result, examples(dlp, dynamics, windows, result, context, horizon))
+    films = examples(dlp, dynamics, windows, result, context, horizon, out / "films")
+    write_html(out, result, films)
     write_report(out, result)
     _show(board, result, run)
     print(f"{verdict(result)}\nthe report is {out / 'report.html'}", file=sys.stderr)

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from data.errors import writing
-from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label
+from data.videos import Truth
+from pipelines.draw import PALETTE, dim, draw_particles, enlarge, label, number
 from pipelines.forecast import Forecast
 from pipelines.moments import Trails, moments
 
@@ -34,6 +35,7 @@ def film_frames(
     *,
     panel_height: int = 256,
     tail: int = 12,
+    objects: Truth | None = None,
 ) -> Iterator[np.ndarray]:
     """Truth | prediction | particles with their tracks, captioned, a frame a step as it comes.
 
@@ -46,6 +48,7 @@ def film_frames(
         parts: the t predicted ones, one part in memory at a time.
         panel_height: least height of a panel in the film; frames are enlarged by a whole factor.
         tail: steps that a track's tail is long.
+        objects: of the same frames: their numbers stand where they are, in the truth's panel.
 
     Yields:
         [H, W, 3] uint8, H and W even, as H.264 needs.
@@ -62,7 +65,15 @@ def film_frames(
             trail=trails.follow(now),
             radius=radius,
         )
-        yield film_row(true, now.frame, particles, "particles", t=t, context=len(seen.frames))
+        yield film_row(
+            true,
+            now.frame,
+            particles,
+            "particles",
+            t=t,
+            context=len(seen.frames),
+            objects=objects,
+        )
 
 
 def enlargement(frames: np.ndarray, panel_height: int) -> int:
@@ -78,6 +89,7 @@ def film_row(
     *,
     t: int,
     context: int,
+    objects: Truth | None = None,
 ) -> np.ndarray:
     """One frame of a film: truth | prediction | a third panel, bordered and captioned.
 
@@ -88,12 +100,16 @@ def film_row(
         title: of the third panel.
         t: which step of the film.
         context: how many of its first steps were seen.
+        objects: whose numbers stand in the truth's panel.
     """
     seen, factor = t < context, third.shape[0] // prediction.shape[0]
     width = third.shape[1] + 2 * _BORDER
     titles = ("truth", step_caption(t, context, width), title)
     truth = true[t] if t < len(true) else np.full_like(prediction, _DARK)
-    panels = (enlarge(truth, factor), enlarge(prediction, factor), third)
+    large = enlarge(truth, factor)
+    if objects is not None and t < len(objects.position):
+        large = number(large, objects.position[t], objects.visible[t], factor)
+    panels = (large, enlarge(prediction, factor), third)
     return bordered(panels, titles, CONTEXT_COLOUR if seen else FORECAST_COLOUR)
 
 

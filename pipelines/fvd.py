@@ -32,8 +32,8 @@ class VideoFeatures:
         try:
             self.network = torch.jit.load(str(path), map_location="cpu").eval()
         except (RuntimeError, ValueError, OSError) as error:
-            text = " ".join(str(error).split())[:200]
-            raise UserError(f"--fvd {path}: cannot be used: {text}: {HINT}") from error
+            reason = "it is no TorchScript" if path.is_file() else "there is no such file"
+            raise UserError(f"--fvd {path}: cannot be used: {reason}: {HINT}") from error
         self.path = path
 
     @torch.no_grad()

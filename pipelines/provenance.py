@@ -133,12 +133,15 @@ def training_columns(run: Path) -> dict[str, object]:
 def settings(run: Path) -> dict[str, Any]:
     """All settings that a run's stages were trained with: `{"dlp.particles": 12, ...}`.
 
-    Those of the optimiser are under `stage1.` and `stage2.`, as on the command line.
+    Those of the optimiser are under `stage1.` and `stage2.`, as on the command line, and there too
+    the `source` that they were trained on, and its `fingerprint`.
     """
     found: dict[str, Any] = {}
     for stage in STAGES:
         config = load_config(find_checkpoint(run, stage))
         engine = config.get("engine")
+        data = {name: config.get(name) for name in ("source", "fingerprint")}
+        found |= {f"{stage}.{name}": value for name, value in data.items() if value is not None}
         groups = {name: config.get(name) for name in ("frames", "dlp", "dynamics")}
         for name, group in (groups | {stage: engine}).items():
             if isinstance(group, dict):

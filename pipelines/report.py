@@ -25,7 +25,7 @@ from pipelines.troubles import why
 __all__ = ["EvaluationResult", "Scores", "mean", "verdict", "write_report"]
 
 _STEPS = (1, 5, 10, 20)
-_WORST = 5
+WORST = 5
 CALIBRATION = "Calibration of the sampled futures"
 CALIBRATION_PLOT = "calibration.png"
 
@@ -150,10 +150,10 @@ def worst(result: EvaluationResult) -> list[str]:
         "|---|---:|---|",
     ]
     assert result.model.psnr_moving is not None
-    for index in ranking(result)[::-1][:_WORST]:
+    for index in ranking(result)[::-1][:WORST]:
         score = float(mean(result.model.psnr_moving[index]))
         lines.append(f"| {result.names[index]} | {score:.2f} | {why(result, index)} |")
-    return [*lines, ""]
+    return [*lines, "", "Their films, the best one's and the median one's are in `films/`.", ""]
 
 
 def _cell(value: float, digits: int) -> str:

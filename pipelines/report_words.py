@@ -13,29 +13,48 @@ SAMPLES = 20
 
 
 def verdict(result: EvaluationResult) -> str:
-    """Whether the forecast beats copy-last: moving pixels at step 5, SSIM over all steps."""
+    """Whether the forecast beats copy-last, in moving pixels at step 5 and in SSIM over all steps,
+    and in the former the best of the other baselines."""
     copy = result.baselines.get("copy-last")
+    if copy is None or result.model.ssim is None or copy.ssim is None:
+        return "There is no copy-last to compare the forecast with."
     sentences = []
-    for key, name, unit in (("psnr_moving", "on moving pixels", " dB"), ("ssim", "in SSIM", "")):
-        ours, theirs = getattr(result.model, key), getattr(copy, key, None)
-        if ours is None or theirs is None:
-            continue
-        step = min(5, ours.shape[1])
-        at_step = key == "psnr_moving"
-        where = f"at step {step}" if at_step else "over all steps"
-        gain = ours - theirs
-        gain = gain[:, step - 1] if at_step else mean(gain, 1)
-        size, (low, high) = float(mean(gain)), interval(gain, result.seed)
-        if np.isnan(size):
-            sentences.append(f"Nothing moves {where}, so nothing is said {name}.")
-            continue
-        digits = 2 if at_step else 4
-        word = "beats copy-last" if size > 0 else "does NOT beat copy-last"
-        sentences.append(
-            f"The forecast {word} {name} {where}: {size:+.{digits}f}{unit}"
-            f"{brackets(low, high, digits)}."
-        )
-    return " ".join(sentences) or "There is no copy-last to compare the forecast with."
+    moving = {
+        name: scores.psnr_moving
+        for name, scores in {"model": result.model, **result.baselines}.items()
+        if scores.psnr_moving is not None
+    }
+    if "copy-last" in moving:
+        step = min(5, moving["model"].shape[1])
+        at = {name: values[:, step - 1] for name, values in moving.items()}
+        others = at.keys() - {"model", "copy-last"}
+        if np.isnan(mean(at["model"])):
+            sentences.append(f"Nothing moves at step {step}, so nothing is said of moving pixels.")
+            others = set()
+        else:
+            where = f"on moving pixels at step {step}"
+            sentences.append(_against("copy-last", at["model"] - at["copy-last"], where, result))
+        if others:
+            best = max(sorted(others), key=lambda name: float(mean(at[name])))
+            gain = at["model"] - at[best]
+            sentences.append(
+                _against(f"{best}, the best of the other baselines,", gain, "", result)
+            )
+    gain = mean(result.model.ssim - copy.ssim, 1)
+    sentences.append(_against("copy-last", gain, "in SSIM over all steps", result, 4))
+    return " ".join(sentences)
+
+
+def _against(
+    whom: str, gain: np.ndarray, where: str, result: EvaluationResult, digits: int = 2
+) -> str:
+    """A sentence on the gains [v] over a baseline, in dB if there are two digits."""
+    size, (low, high) = float(mean(gain)), interval(gain, result.seed)
+    better = "is not surely better than" if low <= 0 else "beats"
+    word = better if size > 0 else "does NOT beat"
+    words = " ".join(filter(None, (f"The forecast {word}", whom, where or "there")))
+    unit = " dB" if digits == 2 else ""
+    return f"{words}: {size:+.{digits}f}{unit}{brackets(low, high, digits)}."
 
 
 def brackets(low: np.ndarray, high: np.ndarray, digits: int) -> str:

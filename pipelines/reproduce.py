@@ -119,6 +119,8 @@ def reproduce(
             f"--only {only!r}: no such case: one of {', '.join(case.name for case in cases)}"
         )
     if video:
+        if not Path(video).is_file():  # said now, not after hours
+            raise UserError(f"--video {video}: no such file: mend the path, or leave it out")
         own = Case(f"video-{Path(video).stem}", video, (2000, 1400), tracks=False)
         chosen.append(own)
     make_folder(out)

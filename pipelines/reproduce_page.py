@@ -29,6 +29,7 @@ STAGE1 = (
 METHODS = (
     "model",
     "copy-last",
+    "median background",
     "optical flow",
     "own constant velocity",
     "true constant velocity",

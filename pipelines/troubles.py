@@ -176,9 +176,9 @@ def _strays(followed: Followed, whole: Forecast, truth: Truth, side: int) -> lis
         if steps[0] == 0:
             text = "a particle of the context is where nothing is"
         elif off[0]:
-            text = f"a particle came in at step {steps[0]} where nothing is"
+            text = f"a particle appeared at step {steps[0]} where nothing is"
         else:
-            text = f"a particle came in at step {steps[0]} and soon was where nothing is"
+            text = f"a particle appeared at step {steps[0]} and soon was where nothing is"
         found.append((int(off.sum()), text))
     found.sort(key=lambda one: -one[0])
     return [text for _, text in found[:STRAYS]]

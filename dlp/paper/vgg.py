@@ -113,8 +113,11 @@ def read_state_dict(file: Path) -> dict[str, object]:
             found = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ValueError("no such file") from error
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror or type(error).__name__}") from error
     except Exception as error:  # torch raises nearly any type for a file that is not its own
-        raise ValueError(_line(error)) from error
+        kind = "a .safetensors file" if file.suffix == ".safetensors" else "a .pth of tensors alone"
+        raise ValueError(f"is not {kind}, or damaged") from error
     if not isinstance(found, dict):
         raise ValueError(f"expected a state dict, found {type(found).__name__}")
     return found
@@ -133,8 +136,3 @@ def _checked(found: dict[str, object]) -> dict[str, Tensor]:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
             weights[name] = tensor
     return weights
-
-
-def _line(error: Exception) -> str:
-    """The first line of an error, not too long."""
-    return str(error).split("\n")[0][:150] or type(error).__name__

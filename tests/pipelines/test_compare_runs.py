@@ -130,6 +130,18 @@ def test_runs_that_are_too_much_alike_are_told(
     assert found == ([f"a and b {why}: the spread over the runs is not one of seeds."] * bool(why))
 
 
+def test_runs_of_other_data_are_told() -> None:
+    results = {
+        name: replace(made(0), settings={"stage1.fingerprint": data, "stage2.fingerprint": data})
+        for name, data in zip("abc", ("x", "y", "x"), strict=True)
+    }
+    found = same(results, {name: Made() for name in results})
+    assert [sentence.split(":")[0] for sentence in found] == [
+        "a and b were trained on different data",
+        "b and c were trained on different data",
+    ]
+
+
 def test_runs_on_one_stage_1_are_told() -> None:
     results = {"a": made(0), "b": made(1), "c": made(2)}
     how = {

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -105,6 +106,21 @@ def test_the_particle_panel_does_not_show_the_true_future():
     width = frames.shape[2] // 3
     assert (frames[:, :, width + 10 :] == other[:, :, width + 10 :]).all()
     assert (frames[3:, :, :width] != other[3:, :, :width]).any()
+
+
+def test_the_truths_panel_has_the_numbers_of_the_objects_in_view_alone():
+    plain, visible = film(), TRUTH.visible.copy()
+    visible[:, 1] = False
+    parts = [forecast(3, 8)]
+    truth = replace(TRUTH, visible=visible)
+    shown = np.stack(list(film_frames(VIDEO.frames, forecast(0, 3), parts, objects=truth)))
+    width = plain.shape[2] // 3
+    assert (shown[:, :, width + 3 :] == plain[:, :, width + 3 :]).all()
+    changed = (shown[:, :, :width] != plain[:, :, :width]).any(-1)
+    for i, seen in enumerate((True, False, True)):
+        for step in (0, 7):
+            x, y = ((TRUTH.position[step, i] + 0.5) * 8).astype(int) + 3
+            assert changed[step, y + 15 : y + 32, x - 7 : x + 8].any() == seen
 
 
 def test_a_film_made_as_it_comes_is_the_whole_one():

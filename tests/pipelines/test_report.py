@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,13 @@ def test_the_verdict_says_by_how_much_and_admits_defeat():
         verdict(outcome()),
     )
     assert "beats copy-last in SSIM over all steps: +0.2" in verdict(outcome())
+    both = {**outcome().baselines, "optical flow": scores(24), "median background": scores(9)}
+    said = verdict(outcome(baselines=both))
+    assert "beats copy-last" in said
+    assert "does NOT beat optical flow, the best of the other baselines, there: -2.00 dB" in said
+    unsure = np.tile([[-1.0], [1.5]], (VIDEOS // 2, 1))  # videos that gain and lose
+    model = replace(scores(22), psnr_moving=scores(15, 1).psnr_moving + unsure)
+    assert "is not surely better than copy-last on moving pixels" in verdict(outcome(model=model))
     worse = verdict(outcome(model=scores(12)))
     assert worse.count("does NOT beat copy-last") == 2
     assert "on moving pixels at step 5: -3.08 dB" in worse

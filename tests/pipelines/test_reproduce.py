@@ -161,10 +161,14 @@ def test_curves_and_scenes_with_more_things(tmp_path: Path) -> None:
 
 
 def test_a_video_is_a_case_of_its_own_and_stays_on_the_page(tmp_path: Path) -> None:
-    page = tmp_path / "docs" / "page.md"
+    page, film = tmp_path / "docs" / "page.md", tmp_path / "balls.mp4"
     words = {"cases": MADE, "only": "pictures"}
     record = Recorder()
-    reproduce(tmp_path / "out", page, 1, video="films/balls.mp4", run=record, **words)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"balls\.mp4: no such file"):
+        reproduce(tmp_path / "out", page, 1, video=str(film), run=record, **words)  # type: ignore[arg-type]
+    assert not record.said
+    film.touch()
+    reproduce(tmp_path / "out", page, 1, video=str(film), run=record, **words)  # type: ignore[arg-type]
     assert [words[0] for words in record.said] == [
         *("train-dlp", "evaluate-dlp"),
         *("train-dlp", "evaluate-dlp", "train-dynamics", "evaluate", "evaluate-long"),

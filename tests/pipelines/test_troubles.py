@@ -160,15 +160,15 @@ def test_particles_on_nothing_are_told_last_and_two_at_most() -> None:
     said = told(rows, scene(paths), who)
     assert [text.split(",")[0] for text in said] == [
         "object 1 drifted away",
-        "a particle came in at step 2 where nothing is",
-        "a particle came in at step 3 where nothing is",
+        "a particle appeared at step 2 where nothing is",
+        "a particle appeared at step 3 where nothing is",
     ]
     who[1:, 2:4] = -1
     who[:2, 2] = -1
     rows[3, 4] = paths[3, 0]
     rows[4, 4] = 60
     assert told(rows, scene(paths), who)[1:] == [
-        "a particle came in at step 3 and soon was where nothing is"
+        "a particle appeared at step 3 and soon was where nothing is"
     ]
 
 
