@@ -38,7 +38,7 @@ from pipelines.spread import (
     spread_figures,
 )
 from pipelines.tracking import follow, summarise
-from pipelines.troubles import context_switches, troubles
+from pipelines.troubles import context_switches, heaviest, troubles
 
 OWN = "own constant velocity"
 """The baseline of the model's own particles, and not of the true tracks."""
@@ -135,6 +135,8 @@ def judge(
     judged = Judged(curves, float(psnr(seen.frames, known).mean()), particles)
     if video.truth is None:
         return judged
+    if video.truth.mask is not None:
+        judged.troubles.extend(heaviest(future.frames, true, video.truth.mask[context:]))
     side = max(true.shape[1:3])
     inside, matched = _add_positions(judged, video.truth, seen, future, coasted, side, drawn)
     return replace(judged, inside=inside, matched=matched)

@@ -16,7 +16,9 @@ LATE = 2
 """Steps that a particle may come after its object came into view, or leave before it leaves."""
 STRAYS = 2
 """At most so many particles on nothing are told of."""
-REASONS = 3
+HEAVY = 0.3
+"""Share of the squared error from which on an object is named for it."""
+REASONS = 4
 """At most so many sentences stand beside a video in a report."""
 
 
@@ -71,6 +73,22 @@ def troubles(
         for i, frame in (switched or {}).items()
     ]
     return sentences + _strays(followed, whole, truth, side)
+
+
+def heaviest(prediction: np.ndarray, true: np.ndarray, mask: np.ndarray) -> list[str]:
+    """The object on whose pixels most of the squared error lies, if that is a good part of it.
+
+    An object may be where it should and still be drawn as another: no position tells that.
+
+    Args:
+        prediction, true: [h, height, width, 3] uint8.
+        mask: [h, height, width] of the truth, i + 1 where object i is.
+    """
+    error = ((prediction.astype(np.float64) - true) ** 2).sum(-1)
+    shares = np.bincount(mask.ravel(), error.ravel()) / max(error.sum(), 1.0)
+    if len(shares) < 2 or (most := float(shares[1:].max())) < HEAVY:
+        return []
+    return [f"{100 * most:.0f} % of the squared error lies on object {shares[1:].argmax()}"]
 
 
 def context_switches(matched: MOTAccumulator, context: int) -> dict[int, int]:

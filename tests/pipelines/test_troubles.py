@@ -7,7 +7,7 @@ from pipelines.metrics import position_error
 from pipelines.results import EvaluationResult, Scores
 from pipelines.spread import COUNT_OFF
 from pipelines.tracking import follow
-from pipelines.troubles import context_switches, troubles, why
+from pipelines.troubles import context_switches, heaviest, troubles, why
 
 STEPS, SIDE = 6, 64
 
@@ -200,10 +200,22 @@ def test_a_video_without_tracks_does_not_sound_as_if_all_were_well() -> None:
         one[:, 0],
         {COUNT_OFF: np.array([0.0, np.nan, 1.0])},
         names=["a", "b", "c"],
-        troubles=[[], [], ["x", "y", "z", "u"]],
+        troubles=[[], [], ["x", "y", "z", "u", "v"]],
     )
     assert [why(result, index) for index in range(3)] == [
         "no object was lost or missed",
         "not known: the video has no true tracks",
-        "x; y; z",
+        "x; y; z; u",
     ]
+
+
+def test_the_object_with_most_of_the_squared_error_is_named() -> None:
+    true, mask = np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 4, 4), np.uint8)
+    mask[:, 0], mask[:, 1, :2] = 1, 3
+    prediction = true.copy()
+    assert heaviest(prediction, true, mask) == []
+    prediction[:, 0, 0], prediction[:, 1, 0], prediction[:, 3, 3] = 10, 20, 20  # 1, 4 and 4 parts
+    assert heaviest(prediction, true, mask) == ["44 % of the squared error lies on object 2"]
+    prediction[:, 3] = 20  # 16 parts of nothing
+    assert heaviest(prediction, true, mask) == []
+    assert heaviest(prediction, true, 0 * mask) == []
