@@ -174,7 +174,7 @@ def _forecasts(found: Found) -> list[str]:
 def _windows(report: Mapping[str, Any]) -> str:
     """What the forecasts were measured on."""
     number = report["meta"]["windows"]
-    if report["overlap"]:
+    if report.get("overlap"):  # reports of before do not tell
         return f"{number} windows of its last tenth, which overlap: they are not independent."
     return f"{number} test videos, or windows of one."
 
